@@ -1,0 +1,264 @@
+//! The system calls that qshm makes, as a trait with two implementations.
+//!
+//! [`Linux`] is the real one and the only place with `unsafe` beside the bridge. The other
+//! models files, System V objects and the death of processes for the protocol tests, and is held
+//! against the real one by random call sequences.
+//!
+//! Each method is one system call (or one call and its bounded repetition, where a method takes
+//! a [`Wait`]), named after it, and returns the kernel's own `errno`. Nothing here decides
+//! anything.
+
+#[cfg(target_os = "linux")]
+mod linux;
+
+use std::path::Path;
+use std::time::Duration;
+
+pub use nix::errno::Errno;
+
+#[cfg(target_os = "linux")]
+pub use linux::Linux;
+
+/// A file descriptor of the kernel in use.
+pub type Fd = i32;
+
+/// A System V `key_t`.
+pub type IpcKey = i32;
+
+/// The identifier of a System V segment or semaphore set.
+pub type IpcId = i32;
+
+/// What kind of file a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A plain file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link (only [`Kernel::lstat`] sees one).
+    Link,
+    /// A FIFO, socket or device.
+    Other,
+}
+
+/// The part of `struct stat` that matters here, see stat(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileStat {
+    /// Device, as `st_dev`.
+    pub dev: u64,
+    /// Inode number, as `st_ino`.
+    pub ino: u64,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, `07777`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Number of hard links; 0 once unlinked.
+    pub links: u64,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+impl FileStat {
+    /// Whether both describe the same file.
+    pub fn same_file(&self, other: &FileStat) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+}
+
+/// Owner, creator and mode of a System V object, as `struct ipc_perm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IpcPerm {
+    /// Owner; may be changed by `IPC_SET`.
+    pub uid: u32,
+    /// Owner's group; may be changed by `IPC_SET`.
+    pub gid: u32,
+    /// Creator; never changes, and keeps the owner's rights.
+    pub cuid: u32,
+    /// Creator's group.
+    pub cgid: u32,
+    /// Permission bits, `0777`.
+    pub mode: u32,
+}
+
+/// A segment, as `struct shmid_ds`, see shmctl(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ShmStat {
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// The size asked for at creation, in bytes.
+    pub size: usize,
+    /// Number of attachments of living processes, `shm_nattch`.
+    pub attached: u64,
+    /// Creator's pid.
+    pub creator_pid: i32,
+    /// Pid of the last shmat or shmdt.
+    pub last_pid: i32,
+    /// Removed, but kept until the last process detaches (`SHM_DEST`); no key leads to it.
+    pub removed: bool,
+}
+
+/// A semaphore set, as `struct semid_ds`, see semctl(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SemStat {
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// Number of semaphores in the set.
+    pub count: u64,
+}
+
+/// How [`Kernel::open`] opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Open {
+    /// `O_RDONLY`: the file must be there.
+    Existing,
+    /// `O_RDONLY | O_CREAT | O_EXCL` with this mode (less the umask): it must not be there.
+    New(u32),
+}
+
+/// What [`Kernel::flock`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileLock {
+    /// `LOCK_SH`
+    Shared,
+    /// `LOCK_EX`
+    Exclusive,
+    /// `LOCK_UN`
+    Unlock,
+}
+
+/// How long a call that may block does so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// Not at all: the call fails with `EAGAIN` (`EWOULDBLOCK`).
+    No,
+    /// At most this long, then `EAGAIN`.
+    AtMost(Duration),
+    /// Until it can be done.
+    Forever,
+}
+
+/// The system calls.
+///
+/// Descriptors, ids and addresses are plain numbers, as the kernel has them; the layers above
+/// give them owners.
+pub trait Kernel: Clone {
+    /// The calling process: getpid(2).
+    fn getpid(&self) -> i32;
+
+    /// The calling thread's effective user: geteuid(2).
+    fn geteuid(&self) -> u32;
+
+    /// The calling thread's effective group: getegid(2).
+    fn getegid(&self) -> u32;
+
+    /// Whether a process has this pid: kill(2) with signal 0. Says yes where it can't be known.
+    fn is_alive(&self, pid: i32) -> bool;
+
+    /// Runs `act` with the calling thread's effective user and group changed, and changes them
+    /// back also if `act` panics: setresuid(2) and setresgid(2) of this thread alone, with the
+    /// dumpable flag and the parent-death signal put back.
+    ///
+    /// # Errors
+    /// `EPERM`: the process may not; `act` has not run.
+    fn as_user<T>(&self, uid: u32, gid: u32, act: impl FnOnce() -> T) -> Result<T, Errno>;
+
+    /// open(2), with `O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC`.
+    fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno>;
+
+    /// Opens the file behind a descriptor anew (`/proc/self/fd`), unlinked or not, so that the
+    /// two have locks of their own.
+    fn reopen(&self, fd: Fd) -> Result<Fd, Errno>;
+
+    /// close(2).
+    fn close(&self, fd: Fd);
+
+    /// fstat(2).
+    fn fstat(&self, fd: Fd) -> Result<FileStat, Errno>;
+
+    /// lstat(2).
+    fn lstat(&self, path: &Path) -> Result<FileStat, Errno>;
+
+    /// fchmod(2).
+    fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno>;
+
+    /// fchown(2) of the group alone.
+    fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno>;
+
+    /// flock(2). With [`Wait::AtMost`] it is asked again and again, with growing pauses: the
+    /// kernel has no timed form.
+    fn flock(&self, fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno>;
+
+    /// unlink(2).
+    fn unlink(&self, path: &Path) -> Result<(), Errno>;
+
+    /// mkdir(2) with this mode (less the umask).
+    fn mkdir(&self, path: &Path, mode: u32) -> Result<(), Errno>;
+
+    /// rmdir(2).
+    fn rmdir(&self, path: &Path) -> Result<(), Errno>;
+
+    /// The id of the segment that a key leads to: shmget(2) with size 0 and no flags, which
+    /// needs no permission.
+    fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno>;
+
+    /// shmget(2) with `IPC_CREAT | IPC_EXCL`.
+    fn shm_create(&self, key: IpcKey, size: usize, mode: u32) -> Result<IpcId, Errno>;
+
+    /// shmctl(2) `IPC_STAT`; needs permission to read.
+    fn shm_stat(&self, id: IpcId) -> Result<ShmStat, Errno>;
+
+    /// shmctl(2) `IPC_SET`.
+    fn shm_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno>;
+
+    /// shmctl(2) `IPC_RMID`.
+    fn shm_remove(&self, id: IpcId) -> Result<(), Errno>;
+
+    /// shmat(2); the address.
+    fn shm_attach(&self, id: IpcId, read_only: bool) -> Result<usize, Errno>;
+
+    /// shmdt(2).
+    fn shm_detach(&self, address: usize) -> Result<(), Errno>;
+
+    /// Fills a segment that this process has attached, `size` bytes long, with zeros.
+    fn shm_clear(&self, address: usize, size: usize);
+
+    /// The id of the semaphore set that a key leads to: semget(2) with no flags, which needs no
+    /// permission.
+    fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno>;
+
+    /// semget(2) of one semaphore with `IPC_CREAT | IPC_EXCL`. Its value is 0.
+    fn sem_create(&self, key: IpcKey, mode: u32) -> Result<IpcId, Errno>;
+
+    /// semctl(2) `IPC_STAT`; needs permission to read.
+    fn sem_stat(&self, id: IpcId) -> Result<SemStat, Errno>;
+
+    /// semctl(2) `IPC_SET`.
+    fn sem_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno>;
+
+    /// semctl(2) `IPC_RMID`.
+    fn sem_remove(&self, id: IpcId) -> Result<(), Errno>;
+
+    /// semctl(2) `GETVAL`.
+    fn sem_value(&self, id: IpcId) -> Result<i32, Errno>;
+
+    /// semctl(2) `GETNCNT`: how many wait for the value to rise.
+    fn sem_waiting(&self, id: IpcId) -> Result<i32, Errno>;
+
+    /// semctl(2) `GETPID`: who changed the value last, by semop, `SETVAL` or an undo at exit;
+    /// 0 if nobody has since the semaphore was made.
+    fn sem_last_pid(&self, id: IpcId) -> Result<i32, Errno>;
+
+    /// semctl(2) `SETVAL`. Clears every process's undo of this semaphore.
+    fn sem_set_value(&self, id: IpcId, value: i32) -> Result<(), Errno>;
+
+    /// semtimedop(2) of one operation with `SEM_UNDO`; `delta` is not 0. `EINTR` is not passed
+    /// on: the call goes on waiting.
+    fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
+
+    /// Sleeps, in a bounded repetition: nanosleep(2).
+    fn pause(&self, time: Duration);
+}
