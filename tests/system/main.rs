@@ -1,0 +1,15 @@
+//! Real programs on the real kernel: drivers that start the programs of
+//! `tests/programs` and look at what they say, what they leave and how they
+//! get on with each other.
+//!
+//! Each test runs in an IPC namespace and a temp directory of its own, so it
+//! needs root; without it a test says `SKIPPED` and why.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod calls;
+mod keys;
+mod peers;
+mod suite;

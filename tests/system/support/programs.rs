@@ -1,0 +1,94 @@
+//! The C++ programs that `scripts/build-test-programs` makes: each for two
+//! versions of Qt, each with Qt as it is and with the drop-in.
+
+use std::env;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The major version of Qt that a program is built against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Qt {
+    Five,
+    Six,
+}
+
+/// Whose `QSharedMemory` is in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// Qt's own.
+    Plain,
+    /// Ours.
+    Qshm,
+}
+
+/// One of the four builds of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    pub qt: Qt,
+    pub flavour: Flavour,
+}
+
+impl Build {
+    pub const QT5: Self = Self::new(Qt::Five, Flavour::Plain);
+    pub const QT6: Self = Self::new(Qt::Six, Flavour::Plain);
+    pub const QSHM5: Self = Self::new(Qt::Five, Flavour::Qshm);
+    pub const QSHM6: Self = Self::new(Qt::Six, Flavour::Qshm);
+
+    pub const fn new(qt: Qt, flavour: Flavour) -> Self {
+        Self { qt, flavour }
+    }
+
+    /// The folder of the version: `qt5` or `qt6`.
+    pub const fn folder(self) -> &'static str {
+        match self.qt {
+            Qt::Five => "qt5",
+            Qt::Six => "qt6",
+        }
+    }
+
+    /// The end of the file name: `qt` or `qshm`.
+    pub const fn suffix(self) -> &'static str {
+        match self.flavour {
+            Flavour::Plain => "qt",
+            Flavour::Qshm => "qshm",
+        }
+    }
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where a built program is.
+///
+/// # Panics
+/// If it was not built, with the command that builds it; and if another user
+/// could not reach it, since many tests run programs as one.
+pub fn program(name: &str, build: Build) -> PathBuf {
+    let folder = env::var_os("QSHM_TEST_BUILD").map_or_else(
+        || repository().join("target/test-build"),
+        |folder| repository().join(folder),
+    );
+    let file = folder
+        .join(build.folder())
+        .join(format!("{name}-{}", build.suffix()));
+    assert!(
+        file.is_file(),
+        "{} is missing: run scripts/build-test-programs",
+        file.display()
+    );
+    for part in file.ancestors() {
+        let mode = part
+            .metadata()
+            .unwrap_or_else(|error| panic!("{}: {error}", part.display()))
+            .permissions()
+            .mode();
+        assert!(
+            mode & 0o001 != 0,
+            "other users cannot reach {}: build the test programs elsewhere, with QSHM_TEST_BUILD",
+            part.display()
+        );
+    }
+    file
+}

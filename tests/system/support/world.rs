@@ -1,0 +1,187 @@
+//! A world for one test: no IPC objects but its own, and a temp directory of
+//! its own that everybody may write to, as `/tmp` is.
+
+use super::namespace::Namespace;
+use super::process::{Launch, User};
+use super::programs::{Build, program};
+use super::sysvipc::{self, Segment, Semaphore};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Removes its files when dropped; its IPC objects go with the last process
+/// of the namespace. A thread can have one at a time.
+pub struct World {
+    base: PathBuf,
+    temp: PathBuf,
+    // Last, so that the namespace is left when the rest is gone.
+    _namespace: Namespace,
+}
+
+impl World {
+    /// `None`, after saying so, where it can't be had: a test that gets
+    /// `None` returns.
+    pub fn new() -> Option<Self> {
+        if !needs_root() {
+            return None;
+        }
+        let namespace = match Namespace::enter() {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                skipped(&format!("no private IPC namespace: {error}"));
+                return None;
+            }
+        };
+        // Canonical, since Qt makes it so, and short of symbolic links then.
+        let base = std::env::temp_dir()
+            .canonicalize()
+            .expect("a temp directory")
+            .join(format!(
+                "qshm-test-{}-{}",
+                std::process::id(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            ));
+        let temp = base.join("tmp");
+        fs::create_dir_all(&temp).expect("a folder in the temp directory");
+        set_mode(&base, 0o755);
+        set_mode(&temp, 0o1777);
+        Some(Self {
+            base,
+            temp,
+            _namespace: namespace,
+        })
+    }
+
+    /// What programs have as `TMPDIR`.
+    pub fn temp(&self) -> &Path {
+        &self.temp
+    }
+
+    /// A folder beside the temp directory, for what is no part of the test's
+    /// subject.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// A program of `tests/programs`, to be run as root.
+    pub fn launch(&self, name: &str, build: Build) -> Launch {
+        Launch::new(&program(name, build), &self.temp)
+    }
+
+    /// The same, as somebody.
+    pub fn launch_as(&self, name: &str, build: Build, user: User) -> Launch {
+        self.launch(name, build).user(user)
+    }
+
+    pub fn segments(&self) -> Vec<Segment> {
+        sysvipc::segments()
+    }
+
+    pub fn semaphores(&self) -> Vec<Semaphore> {
+        sysvipc::semaphores()
+    }
+
+    /// Every file and folder below the temp directory, by its path in it,
+    /// sorted.
+    pub fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.temp.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let entry = entry.expect("an entry");
+                if entry.file_type().expect("a type").is_dir() {
+                    folders.push(entry.path());
+                }
+                let path = entry.path();
+                let inside = path.strip_prefix(&self.temp).expect("it is inside");
+                found.push(inside.to_string_lossy().into_owned());
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// What is there now, for messages.
+    pub fn state(&self) -> String {
+        let files: Vec<String> = self
+            .files()
+            .iter()
+            .map(|name| match self.temp.join(name).symlink_metadata() {
+                Ok(data) => format!("{name} (mode {:o}, uid {})", data.mode(), data.uid()),
+                Err(error) => format!("{name} ({error})"),
+            })
+            .collect();
+        format!(
+            "segments: {:#?}\nsemaphores: {:#?}\nfiles: {files:#?}",
+            self.segments(),
+            self.semaphores()
+        )
+    }
+
+    /// Nothing is left: no IPC object and no file. The empty folders that
+    /// stepping aside makes (`qshm-UID`) may stay.
+    pub fn assert_clean(&self) {
+        let files: Vec<String> = self
+            .files()
+            .into_iter()
+            .filter(|name| !(name.starts_with("qshm-") && self.temp.join(name).is_dir()))
+            .collect();
+        assert!(
+            self.segments().is_empty() && self.semaphores().is_empty() && files.is_empty(),
+            "left behind:\n{}",
+            self.state()
+        );
+    }
+
+    /// Removes all IPC objects and files, as a restart of the machine does.
+    pub fn restart(&self) {
+        for (option, ids) in [
+            (
+                "-m",
+                self.segments().iter().map(|s| s.id).collect::<Vec<_>>(),
+            ),
+            ("-s", self.semaphores().iter().map(|s| s.id).collect()),
+        ] {
+            for id in ids {
+                let done = std::process::Command::new("ipcrm")
+                    .args([option, &id.to_string()])
+                    .status();
+                assert!(done.is_ok_and(|status| status.success()), "ipcrm {option}");
+            }
+        }
+        fs::remove_dir_all(&self.temp).expect("the temp directory can be removed");
+        fs::create_dir(&self.temp).expect("the temp directory can be made");
+        set_mode(&self.temp, 0o1777);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.base);
+    }
+}
+
+/// Whether the test may go on: without root it says why not.
+pub fn needs_root() -> bool {
+    let root = fs::metadata("/proc/self").is_ok_and(|data| data.uid() == 0);
+    if !root {
+        skipped("not root: no private IPC namespace, no other users");
+    }
+    root
+}
+
+/// Says that a test, or a part of it, did not run. The test's own name is
+/// that of its thread.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    // Not println!, which the test harness holds back when a test succeeds.
+    let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode can be set");
+}
