@@ -51,6 +51,7 @@ Options parse(const QCoreApplication &app)
     parser.setApplicationDescription(
         QStringLiteral("Takes an instance number from shared memory, and gives it back."));
     parser.addHelpOption();
+    parser.addVersionOption();
     parser.addOptions({key, database, workInLock, crashInLock, crash, hold, count});
     parser.process(app);
 
@@ -112,6 +113,8 @@ int run(QCoreApplication &app, const Options &options)
 int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
+    QCoreApplication::setApplicationVersion(
+        QStringLiteral("with Qt %1").arg(QString::fromLatin1(qVersion())));
     const Options options = parse(app);
     if (options.count)
         return showCount(options);
