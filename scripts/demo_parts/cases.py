@@ -105,6 +105,8 @@ def two_users(play):
 def killed_in_lock(play):
     play.crash("user", play.ann, "--crash-in-lock")
     number = play.hold("user again", play.ann)
+    if number:
+        play.lines.append("(nobody else is running)")
     return play.end() and number == 0
 
 
@@ -166,7 +168,7 @@ ALL = (
     Case("d", "two ordinary users, A and B, at the same time", two_users),
     Case("e", "killed between lock and unlock, started again", killed_in_lock),
     Case("f", f"{AT_ONCE} start at once, {ROUNDS} times", all_at_once),
-    Case("g", "root's leftover of plain Qt is in the way; the user starts two", leftover_of_qt),
+    Case("g", "root's leftover of plain Qt is in the way; the user starts twice", leftover_of_qt),
 )
 
 

@@ -68,11 +68,22 @@ def run_and_reap(command):
     try:
         output, _ = process.communicate()
     finally:
-        process.kill()
+        # Killing the child, not unshare: unshare sees the end of the first process of a namespace
+        # only when all others in it have ended, and a user with processes can't be deleted.
+        for child in children(process):
+            os.kill(child, signal.SIGKILL)
         process.wait()
     if process.returncode != 0:
         sys.exit(f"demo: a case could not be played: {' '.join(command)}")
     return output
+
+
+def children(process):
+    """Of a process that is ours to wait for, none if it has ended."""
+    if process.poll() is not None:
+        return []
+    listed = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(pid) for pid in listed.split()]
 
 
 def check_namespaces():
