@@ -1,0 +1,75 @@
+// One start and one end of an application that counts its instances in four
+// shared bytes, as small as can be, so that a test may interrupt it at every
+// system call.
+//
+//   start_stop KEY once     start, and end cleanly
+//   start_stop KEY hold     start, end cleanly when standard input ends
+//   start_stop KEY crash    start, and abort
+//   start_stop KEY inside   start, and be killed between lock() and unlock()
+//
+// Prints "number N", then "ended"; or "failed: ..." with status 2.
+
+#include <QSharedMemory>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <unistd.h>
+
+static void say(const char *text)
+{
+    std::printf("%s\n", text);
+    std::fflush(stdout);
+}
+
+static int fail(const char *what, const QSharedMemory &memory)
+{
+    std::printf("failed: %s: error %d: %s\n", what, int(memory.error()),
+                qPrintable(memory.errorString()));
+    std::fflush(stdout);
+    return 2;
+}
+
+static void waitForEndOfInput()
+{
+    char byte;
+    while (::read(STDIN_FILENO, &byte, 1) > 0) { }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3)
+        return 64;
+    const char *mode = argv[2];
+
+    QSharedMemory memory(QString::fromLocal8Bit(argv[1]));
+    if (!memory.create(int(sizeof(int))) && !memory.attach())
+        return fail("start", memory);
+
+    auto *count = static_cast<int *>(memory.data());
+    if (!memory.lock())
+        return fail("lock", memory);
+    const int number = (*count)++;
+    if (!std::strcmp(mode, "inside"))
+        ::kill(::getpid(), SIGKILL);
+    if (!memory.unlock())
+        return fail("unlock", memory);
+
+    std::printf("number %d\n", number);
+    std::fflush(stdout);
+    if (!std::strcmp(mode, "crash"))
+        std::abort();
+    if (!std::strcmp(mode, "hold"))
+        waitForEndOfInput();
+
+    if (!memory.lock())
+        return fail("lock at the end", memory);
+    --*count;
+    if (!memory.unlock())
+        return fail("unlock at the end", memory);
+    if (!memory.detach())
+        return fail("detach", memory);
+    say("ended");
+    return 0;
+}
