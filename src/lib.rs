@@ -1,14 +1,28 @@
-pub fn add(left: u64, right: u64) -> u64 {
-    left + right
-}
+//! Qt's `QSharedMemory` and `QSystemSemaphore` for Linux, as applications believe they are: they
+//! work for root and for the user, survive a crash and exclude each other.
+//!
+//! [`SharedMemory`] and [`SystemSemaphore`] follow the Qt classes call by call, share segments
+//! and locks with processes that use Qt's own, and never leave anything in the next user's way.
+//! From C++ they are used through `include/qshm/`, or by linking `qshm::dropin`, which takes the
+//! place of Qt's classes in an unmodified application.
+//!
+//! ```
+//! use qshm::{AccessMode, Key, SharedMemory};
+//!
+//! let memory = SharedMemory::new();
+//! memory.set_key(Key::new(b"org.example.counter", &qshm::key::temp_dir()));
+//! assert!(memory.create(4, AccessMode::ReadWrite) || memory.attach(AccessMode::ReadWrite));
+//! assert!(memory.lock());
+//! // … read and write memory.size() bytes at memory.data() …
+//! assert!(memory.unlock());
+//! ```
+//!
+//! Layers, each knowing only those above it: [`kernel`] (the system calls), [`key`],
+//! [`identity`] and [`access`] (pure decisions), `place`, `segment` and `semaphore` (the
+//! lifecycle rules over a kernel), the Qt classes, [`diagnosis`], the C++ bridge.
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+pub mod access;
+pub mod identity;
+pub mod kernel;
+pub mod key;
 
-    #[test]
-    fn it_works() {
-        let result = add(2, 2);
-        assert_eq!(result, 4);
-    }
-}

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
-pub use linux::Linux;
+pub use linux::{Linux, at_secure};
 
 /// A file descriptor of the kernel in use.
 pub type Fd = i32;

@@ -1,0 +1,327 @@
+//! The system calls of Linux.
+//!
+//! `unsafe` stands here because System V IPC, flock(2) by descriptor and the per-thread forms of
+//! setresuid(2) have no safe wrapper in nix. Every function is one call and the conversion of
+//! its answer.
+#![allow(unsafe_code)]
+
+mod pid;
+mod system_v;
+
+use std::ffi::CStr;
+use std::os::fd::IntoRawFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag};
+use nix::unistd;
+
+use super::{
+    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, Kernel, Open, SemStat, ShmStat, Wait,
+};
+
+/// The running kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Linux;
+
+/// The longest pause between two attempts at a lock that somebody else holds.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// Whether the process runs with more rights than whoever started it (`AT_SECURE`, getauxval(3)),
+/// so that its environment is not to be trusted.
+pub fn at_secure() -> bool {
+    // SAFETY: getauxval only looks a number up and accepts any argument.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Turns the C convention of -1 and `errno` into a result.
+fn check(answer: libc::c_int) -> Result<libc::c_int, Errno> {
+    Errno::result(answer)
+}
+
+fn file_stat(stat: &libc::stat) -> FileStat {
+    let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => FileKind::Regular,
+        SFlag::S_IFDIR => FileKind::Directory,
+        SFlag::S_IFLNK => FileKind::Link,
+        _ => FileKind::Other,
+    };
+    FileStat {
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+        kind,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        // 64 bits on x86-64, 32 on aarch64.
+        #[allow(clippy::useless_conversion)]
+        links: stat.st_nlink.into(),
+        size: stat.st_size as u64,
+    }
+}
+
+impl Kernel for Linux {
+    fn getpid(&self) -> i32 {
+        pid::current()
+    }
+
+    fn geteuid(&self) -> u32 {
+        unistd::geteuid().as_raw()
+    }
+
+    fn getegid(&self) -> u32 {
+        unistd::getegid().as_raw()
+    }
+
+    fn is_alive(&self, pid: i32) -> bool {
+        // SAFETY: signal 0 only asks; any pid is accepted.
+        pid > 0 && check(unsafe { libc::kill(pid, 0) }) != Err(Errno::ESRCH)
+    }
+
+    fn as_user<T>(&self, uid: u32, gid: u32, act: impl FnOnce() -> T) -> Result<T, Errno> {
+        let _back = AsUser::become_user(uid, gid)?;
+        Ok(act())
+    }
+
+    fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno> {
+        let common =
+            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let fd = match how {
+            Open::Existing => open(path, common, Mode::empty()),
+            Open::New(mode) => open(
+                path,
+                common | OFlag::O_CREAT | OFlag::O_EXCL,
+                Mode::from_bits_truncate(mode),
+            ),
+        }?;
+        Ok(fd.into_raw_fd())
+    }
+
+    fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
+        let path = format!("/proc/self/fd/{fd}");
+        let again = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(again.into_raw_fd())
+    }
+
+    fn close(&self, fd: Fd) {
+        let _ = unistd::close(fd);
+    }
+
+    fn fstat(&self, fd: Fd) -> Result<FileStat, Errno> {
+        let mut stat = std::mem::MaybeUninit::uninit();
+        // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks
+        // the descriptor itself.
+        unsafe {
+            check(libc::fstat(fd, stat.as_mut_ptr()))?;
+            Ok(file_stat(&stat.assume_init()))
+        }
+    }
+
+    fn lstat(&self, path: &Path) -> Result<FileStat, Errno> {
+        nix::sys::stat::lstat(path).map(|stat| file_stat(&stat))
+    }
+
+    fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno> {
+        // SAFETY: two numbers; the kernel checks the descriptor.
+        check(unsafe { libc::fchmod(fd, mode) }).map(drop)
+    }
+
+    fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno> {
+        // SAFETY: three numbers; the kernel checks the descriptor. -1 leaves the owner.
+        check(unsafe { libc::fchown(fd, u32::MAX, gid) }).map(drop)
+    }
+
+    fn flock(&self, fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno> {
+        let operation = match lock {
+            FileLock::Shared => libc::LOCK_SH,
+            FileLock::Exclusive => libc::LOCK_EX,
+            FileLock::Unlock => libc::LOCK_UN,
+        };
+        // SAFETY: two numbers; the kernel checks the descriptor.
+        let ask = |flags| check(unsafe { libc::flock(fd, operation | flags) }).map(drop);
+        match wait {
+            Wait::No => ask(libc::LOCK_NB),
+            Wait::Forever => loop {
+                match ask(0) {
+                    Err(Errno::EINTR) => {}
+                    answer => return answer,
+                }
+            },
+            Wait::AtMost(time) => {
+                let mut answer = ask(libc::LOCK_NB);
+                if answer == Err(Errno::EAGAIN) {
+                    let deadline = Instant::now() + time;
+                    let mut pause = Duration::from_micros(20);
+                    while answer == Err(Errno::EAGAIN) && Instant::now() < deadline {
+                        self.pause(pause);
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        answer = ask(libc::LOCK_NB);
+                    }
+                }
+                answer
+            }
+        }
+    }
+
+    fn unlink(&self, path: &Path) -> Result<(), Errno> {
+        unistd::unlink(path)
+    }
+
+    fn mkdir(&self, path: &Path, mode: u32) -> Result<(), Errno> {
+        unistd::mkdir(path, Mode::from_bits_truncate(mode))
+    }
+
+    fn rmdir(&self, path: &Path) -> Result<(), Errno> {
+        nix::NixPath::with_nix_path(path, |path: &CStr| {
+            // SAFETY: `path` ends with a NUL and lives through the call.
+            check(unsafe { libc::rmdir(path.as_ptr()) })
+        })?
+        .map(drop)
+    }
+
+    fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
+        system_v::shm_find(key)
+    }
+
+    fn shm_create(&self, key: IpcKey, size: usize, mode: u32) -> Result<IpcId, Errno> {
+        system_v::shm_create(key, size, mode)
+    }
+
+    fn shm_stat(&self, id: IpcId) -> Result<ShmStat, Errno> {
+        system_v::shm_stat(id)
+    }
+
+    fn shm_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
+        system_v::shm_set(id, uid, gid, mode)
+    }
+
+    fn shm_remove(&self, id: IpcId) -> Result<(), Errno> {
+        system_v::shm_remove(id)
+    }
+
+    fn shm_attach(&self, id: IpcId, read_only: bool) -> Result<usize, Errno> {
+        system_v::shm_attach(id, read_only)
+    }
+
+    fn shm_detach(&self, address: usize) -> Result<(), Errno> {
+        system_v::shm_detach(address)
+    }
+
+    fn shm_clear(&self, address: usize, size: usize) {
+        system_v::shm_clear(address, size);
+    }
+
+    fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
+        system_v::sem_find(key)
+    }
+
+    fn sem_create(&self, key: IpcKey, mode: u32) -> Result<IpcId, Errno> {
+        system_v::sem_create(key, mode)
+    }
+
+    fn sem_stat(&self, id: IpcId) -> Result<SemStat, Errno> {
+        system_v::sem_stat(id)
+    }
+
+    fn sem_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
+        system_v::sem_set(id, uid, gid, mode)
+    }
+
+    fn sem_remove(&self, id: IpcId) -> Result<(), Errno> {
+        system_v::sem_remove(id)
+    }
+
+    fn sem_value(&self, id: IpcId) -> Result<i32, Errno> {
+        system_v::sem_get(id, libc::GETVAL)
+    }
+
+    fn sem_waiting(&self, id: IpcId) -> Result<i32, Errno> {
+        system_v::sem_get(id, libc::GETNCNT)
+    }
+
+    fn sem_last_pid(&self, id: IpcId) -> Result<i32, Errno> {
+        system_v::sem_get(id, libc::GETPID)
+    }
+
+    fn sem_set_value(&self, id: IpcId, value: i32) -> Result<(), Errno> {
+        system_v::sem_set_value(id, value)
+    }
+
+    fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
+        system_v::sem_op(id, delta, wait)
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// This thread under another effective user and group, until dropped.
+///
+/// The raw system calls change the calling thread alone, where glibc's functions of the same
+/// name change every thread. Real and saved ids stay, so nobody gains the right to signal or
+/// trace the process meanwhile.
+struct AsUser {
+    uid: u32,
+    gid: u32,
+    dumpable: libc::c_int,
+    death_signal: libc::c_int,
+    parent: libc::pid_t,
+}
+
+/// Leaves an id as it is, see setresuid(2).
+const SAME: libc::c_long = -1;
+
+impl AsUser {
+    fn become_user(uid: u32, gid: u32) -> Result<Self, Errno> {
+        let mut death_signal = 0;
+        // SAFETY: PR_GET_PDEATHSIG writes one int, which lives here; the others take numbers.
+        let back = unsafe {
+            libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut death_signal);
+            AsUser {
+                uid: libc::geteuid(),
+                gid: libc::getegid(),
+                dumpable: libc::prctl(libc::PR_GET_DUMPABLE),
+                death_signal,
+                parent: libc::getppid(),
+            }
+        };
+        // The group first: a user who is not root may not change it. If the second call fails,
+        // dropping `back` undoes the first.
+        set_effective(libc::SYS_setresgid, gid)?;
+        set_effective(libc::SYS_setresuid, uid)?;
+        Ok(back)
+    }
+}
+
+fn set_effective(call: libc::c_long, id: u32) -> Result<(), Errno> {
+    // SAFETY: three numbers to setresuid or setresgid, which change this thread's credentials.
+    Errno::result(unsafe { libc::syscall(call, SAME, libc::c_long::from(id), SAME) }).map(drop)
+}
+
+impl Drop for AsUser {
+    fn drop(&mut self) {
+        // Both succeed: the real or saved id is still the old one.
+        let user = set_effective(libc::SYS_setresuid, self.uid);
+        let group = set_effective(libc::SYS_setresgid, self.gid);
+        if user.is_err() || group.is_err() {
+            log::error!(target: "qshm", "cannot go back to the rights of before: uid {}, gid {}", self.uid, self.gid);
+        }
+        // A change of ids clears both, see prctl(2). Another value than 1 can't be set and
+        // needs no setting.
+        // SAFETY: numbers only; raise delivers a signal that the process asked for.
+        unsafe {
+            if self.dumpable == 1 {
+                libc::prctl(libc::PR_SET_DUMPABLE, 1);
+            }
+            if self.death_signal != 0 {
+                libc::prctl(libc::PR_SET_PDEATHSIG, self.death_signal);
+                if libc::getppid() != self.parent {
+                    // The parent died in between, when nothing could tell us.
+                    libc::raise(self.death_signal);
+                }
+            }
+        }
+    }
+}
