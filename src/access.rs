@@ -122,3 +122,6 @@ pub fn grants(perm: &IpcPerm, uid: u32, gid: u32, want: u32) -> bool {
     let want = want & 0o7;
     granted & want == want
 }
+
+#[cfg(test)]
+mod tests;

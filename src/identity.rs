@@ -173,3 +173,6 @@ fn look_up(user: UserRef<'_>) -> Option<(u32, u32)> {
     let user = found.ok()??;
     Some((user.uid.as_raw(), user.gid.as_raw()))
 }
+
+#[cfg(test)]
+mod tests;
