@@ -1,0 +1,80 @@
+# Run at build time, by the rule for libqshm.a in rust.cmake, which gives the
+# variables in capitals. Runs cargo, and makes of its library the one to link.
+cmake_minimum_required(VERSION 3.16)
+
+set(arguments rustc --locked --lib --crate-type staticlib --profile "${PROFILE}" --target-dir "${TARGET_DIR}")
+if(TARGET)
+  list(APPEND arguments --target "${TARGET}")
+  string(REPLACE "-" "_" suffix "_${TARGET}")
+else()
+  set(suffix "")
+endif()
+if(EXISTS "${SOURCE_DIR}/vendor")
+  # Made by `cargo vendor`: everything is there, nothing is asked of the network.
+  list(APPEND arguments --offline
+    --config "source.crates-io.replace-with=\"qshm-vendor\""
+    --config "source.qshm-vendor.directory=\"${SOURCE_DIR}/vendor\"")
+endif()
+
+# cargo lays out its output by CARGO_BUILD_TARGET, and the crate `cc` adds the
+# flags of the environment: both are decided here.
+execute_process(
+  COMMAND "${CMAKE_COMMAND}" -E env --unset=CARGO_BUILD_TARGET
+    "CXX${suffix}=${CXX}" "CXXFLAGS${suffix}=${CXXFLAGS}" "AR${suffix}=${AR}"
+    "${CARGO}" ${arguments}
+  WORKING_DIRECTORY "${SOURCE_DIR}"
+  RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "qshm: cargo could not build the Rust part; its own words are above. "
+    "Without a network, run `cargo vendor` in a copy of ${SOURCE_DIR} that has one and bring the folder vendor/ here, "
+    "or set CARGO_NET_OFFLINE=true where cargo has already downloaded everything.")
+endif()
+
+set(folder "${PROFILE}")
+if(PROFILE STREQUAL "dev" OR PROFILE STREQUAL "test")
+  set(folder debug)
+elseif(PROFILE STREQUAL "bench")
+  set(folder release)
+endif()
+if(TARGET)
+  set(folder "${TARGET}/${folder}")
+endif()
+set(built "${TARGET_DIR}/${folder}")
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "qshm: this failed: ${command}")
+  endif()
+endfunction()
+
+# Under a name of its own until it is whole: another build may be reading.
+string(RANDOM LENGTH 8 name)
+set(work "${OUTPUT}.${name}")
+file(MAKE_DIRECTORY "${work}")
+if(LOCALIZE)
+  # One object in which only qshm's names are global: two Rust libraries in one
+  # application both have the names of Rust's runtime, perhaps of two versions.
+  # The functions keep their own sections, so --gc-sections works as before.
+  # The compiler's own bitcode in the standard library does not survive being
+  # joined: tools with an LLVM plug-in would try to read it, and abort.
+  # qshm_linked is what a linker can be told to look for (see qshm.pc).
+  run("${LD}" -r --force-group-allocation --defsym=qshm_linked=0
+    --whole-archive "${built}/libqshm.a" --no-whole-archive -o "${work}/all.o")
+  run("${OBJCOPY}" --wildcard --remove-section=.llvmbc --remove-section=.llvmcmd
+    --keep-global-symbol=qshm_*
+    --keep-global-symbol=_ZN4qshm* --keep-global-symbol=_ZNK4qshm* --keep-global-symbol=_ZT*N4qshm*
+    "${work}/all.o" "${work}/qshm.o")
+  run("${AR}" qcsD "${work}/libqshm.a" "${work}/qshm.o")
+else()
+  configure_file("${built}/libqshm.a" "${work}/libqshm.a" COPYONLY)
+endif()
+file(RENAME "${work}/libqshm.a" "${OUTPUT}")
+file(REMOVE_RECURSE "${work}")
+
+# cargo's list of what it has read, under our name for the result.
+file(READ "${built}/libqshm.d" depends)
+string(REGEX REPLACE "^[^\n]*libqshm\\.a:([^\n]*).*" "\\1" depends "${depends}")
+string(REPLACE " " "\\ " DEPFILE_TARGET "${DEPFILE_TARGET}")
+file(WRITE "${DEPFILE}" "${DEPFILE_TARGET}:${depends}\n")
