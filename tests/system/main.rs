@@ -10,6 +10,14 @@
 mod support;
 
 mod calls;
+mod demo_cases;
+mod faults;
+mod field_uses;
+mod hostile;
+mod hostile_temp;
 mod keys;
+mod kill_points;
+mod long_lock;
 mod peers;
+mod storm;
 mod suite;

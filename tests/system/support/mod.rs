@@ -4,12 +4,15 @@
 #![allow(dead_code)]
 
 mod namespace;
+pub mod planted;
 mod process;
 mod programs;
 mod sysvipc;
+pub mod trace;
+pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
 pub use programs::{Build, Flavour, Qt, program, repository};
 pub use sysvipc::{Segment, Semaphore};
-pub use world::{World, needs_root, skipped};
+pub use world::{World, needs_root, say, skipped};

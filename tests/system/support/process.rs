@@ -209,6 +209,11 @@ impl Running {
         }
     }
 
+    /// A line that is there already.
+    pub fn line_now(&mut self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
     /// The next line is this one.
     pub fn expect(&mut self, wanted: &str) {
         let line = self.line();

@@ -121,16 +121,21 @@ impl World {
         )
     }
 
-    /// Nothing is left: no IPC object and no file. The empty folders that
-    /// stepping aside makes (`qshm-UID`) may stay.
-    pub fn assert_clean(&self) {
-        let files: Vec<String> = self
-            .files()
+    /// The files that should not be there when all is over: all but the
+    /// folders that stepping aside makes (`qshm-UID`), which may stay, empty.
+    pub fn left_files(&self) -> Vec<String> {
+        self.files()
             .into_iter()
             .filter(|name| !(name.starts_with("qshm-") && self.temp.join(name).is_dir()))
-            .collect();
+            .collect()
+    }
+
+    /// Nothing is left: no IPC object and no file.
+    pub fn assert_clean(&self) {
         assert!(
-            self.segments().is_empty() && self.semaphores().is_empty() && files.is_empty(),
+            self.segments().is_empty()
+                && self.semaphores().is_empty()
+                && self.left_files().is_empty(),
             "left behind:\n{}",
             self.state()
         );
@@ -177,9 +182,16 @@ pub fn needs_root() -> bool {
 /// that of its thread.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
-    // Not println!, which the test harness holds back when a test succeeds.
-    let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    say(&format!(
+        "SKIPPED: {}: {why}",
+        thread.name().unwrap_or("a test")
+    ));
+}
+
+/// Says something that is to be read though the test succeeds: the test
+/// harness holds back what goes through `println!`.
+pub fn say(text: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
 }
 
 fn set_mode(path: &Path, mode: u32) {

@@ -1,0 +1,236 @@
+//! A kill at each system call in turn of one start and one end: the next
+//! start, by somebody else who shares, works at once and gets the right
+//! number, and its clean end leaves nothing.
+
+use crate::support::trace::{Call, Traced, needs_strace};
+use crate::support::under_test::{self, plain};
+use crate::support::{Build, Launch, User, World, program, skipped};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A start that meets something of a crash must not wait for it. Far above
+/// what a start takes on a busy machine.
+const AT_ONCE: Duration = Duration::from_millis(1500);
+
+/// What is run and killed, and what starts afterwards.
+struct Plan<'a> {
+    killed: Traced<'a>,
+    next: Traced<'a>,
+}
+
+impl Plan<'_> {
+    fn world(&self) -> &World {
+        self.killed.world
+    }
+
+    /// Kills at one call; what then went wrong.
+    fn try_call(&self, call: &Call) -> Result<(), String> {
+        self.killed.kill_at(call)?;
+        next_start(self.next.alone(), &["number 0", "ended"])?;
+        clean(self.world())
+    }
+
+    /// Every call in turn. Returns what failed, a line each.
+    fn failures(&self) -> (usize, Vec<String>) {
+        let calls = self.killed.record();
+        self.world().assert_clean();
+        let mut failures = Vec::new();
+        for call in &calls {
+            if let Err(why) = self.try_call(call) {
+                failures.push(format!("killed at {}: {why}", call.text));
+                self.world().restart();
+            }
+        }
+        (calls.len(), failures)
+    }
+
+    fn check(&self, name: &str) {
+        let (points, failures) = self.failures();
+        println!("{name}: {points} kill points, {} failed", failures.len());
+        assert!(points > 15, "{name}: only {points} calls were found");
+        assert!(failures.is_empty(), "{name}:\n{}", failures.join("\n"));
+    }
+}
+
+/// Starts, ends, in time, with these lines.
+fn next_start(launch: Launch, wanted: &[&str]) -> Result<(), String> {
+    let begun = Instant::now();
+    let finished = launch.run();
+    let took = begun.elapsed();
+    if finished.lines != wanted || !finished.status.success() {
+        return Err(format!("the next start: {finished:?}"));
+    }
+    if took > AT_ONCE {
+        return Err(format!("the next start took {took:?}"));
+    }
+    Ok(())
+}
+
+fn clean(world: &World) -> Result<(), String> {
+    if world.segments().is_empty() && world.semaphores().is_empty() && world.left_files().is_empty()
+    {
+        return Ok(());
+    }
+    Err(format!("left behind: {}", world.state()))
+}
+
+fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
+    Traced {
+        world,
+        program: program("start_stop", build),
+        args: vec!["kill points".to_owned(), "once".to_owned()],
+        user,
+    }
+}
+
+fn start_stop_plan(world: &World, build: Build, killed: User, next: User) -> Plan<'_> {
+    Plan {
+        killed: start_stop(world, build, killed),
+        next: start_stop(world, build, next),
+    }
+}
+
+fn check_both_ways(build: Build) {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    start_stop_plan(&world, build, User::SUDO_ALICE, User::ALICE).check("root, then the user");
+    start_stop_plan(&world, build, User::ALICE, User::SUDO_ALICE).check("the user, then root");
+}
+
+#[test]
+fn the_next_start_works_after_a_kill_at_each_call_qt5() {
+    check_both_ways(under_test::qt5());
+}
+
+#[test]
+fn the_next_start_works_after_a_kill_at_each_call_qt6() {
+    check_both_ways(under_test::qt6());
+}
+
+/// Another user, who has nothing to do with the one that was killed.
+#[test]
+fn a_stranger_starts_after_a_kill_at_each_call() {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let build = under_test::qt6();
+    let plan = start_stop_plan(&world, build, User::SUDO_ALICE, User::BOB);
+    let mut failures = Vec::new();
+    for call in &plan.killed.record() {
+        let kill = plan.killed.kill_at(call);
+        let stranger = next_start(plan.next.alone(), &["number 0", "ended"]);
+        // What was left is alice's; her own next start clears it.
+        let again = next_start(
+            start_stop(&world, build, User::ALICE).alone(),
+            &["number 0", "ended"],
+        );
+        if let Err(why) = kill.and(stranger).and(again).and_then(|()| clean(&world)) {
+            failures.push(format!("killed at {}: {why}", call.text));
+            world.restart();
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Somebody is attached all the time: their segment stays, nobody gets their
+/// number, the lock is free.
+#[test]
+fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let build = under_test::qt5();
+    let hold = vec!["kill points".to_owned(), "hold".to_owned()];
+    let begin = || {
+        let mut holder = Traced {
+            args: hold.clone(),
+            ..start_stop(&world, build, User::ALICE)
+        }
+        .alone()
+        .start();
+        holder.expect("number 0");
+        holder
+    };
+    let killed = start_stop(&world, build, User::SUDO_ALICE);
+    let calls = {
+        let _holder = begin();
+        killed.record()
+    };
+    world.restart();
+    let mut failures = Vec::new();
+    for call in &calls {
+        let mut holder = begin();
+        let kill = killed.kill_at(call);
+        // The killed one may have died with its number, or before or after.
+        let next = start_stop(&world, build, User::ALICE).alone().run();
+        let numbered = next.lines.first().is_some_and(|line| {
+            ["number 1", "number 2"].contains(&line.as_str()) && next.status.success()
+        });
+        holder.close_stdin();
+        let ended = holder.finish(crate::support::DEADLINE);
+        let result = if !numbered {
+            Err(format!("the next start: {next:?}"))
+        } else if !ended.status.success() {
+            Err(format!("the one that was there: {ended:?}"))
+        } else {
+            clean(&world)
+        };
+        if let Err(why) = kill.and(result) {
+            failures.push(format!("killed at {}: {why}", call.text));
+            world.restart();
+        }
+    }
+    println!("{} kill points, {} failed", calls.len(), failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The example itself, as an application is built.
+#[test]
+fn the_example_starts_after_a_kill_at_each_call() {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let Some(logic) = logic() else {
+        skipped("examples/logic is not built: scripts/demo builds it");
+        return;
+    };
+    let database = world.base().join("database");
+    let with = |user| Traced {
+        world: &world,
+        program: logic.clone(),
+        args: vec![
+            "--database".to_owned(),
+            database.to_string_lossy().into_owned(),
+        ],
+        user,
+    };
+    // Its lines say more than a number: what a run without a kill says is right.
+    let wanted = with(User::ALICE).alone().run().ok().lines;
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let killed = with(User::SUDO_ALICE);
+    let mut failures = Vec::new();
+    for call in &killed.record() {
+        let kill = killed.kill_at(call);
+        let next = next_start(with(User::ALICE).alone(), &wanted);
+        if let Err(why) = kill.and(next).and_then(|()| clean(&world)) {
+            failures.push(format!("killed at {}: {why}", call.text));
+            world.restart();
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The example, where scripts/demo or scripts/build-test-programs puts it.
+fn logic() -> Option<PathBuf> {
+    let name = if plain() { "logic-qt" } else { "logic-qshm" };
+    let root = crate::support::repository();
+    ["target/demo/qt5", "target/demo/qt6"]
+        .iter()
+        .map(|folder| root.join(folder).join(name))
+        .find(|file| file.is_file())
+}
