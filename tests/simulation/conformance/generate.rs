@@ -1,0 +1,190 @@
+//! Random calls, mostly of the kind that can succeed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qshm::kernel::{FileLock, IpcId, Open, Wait};
+
+use super::real::NAMES;
+use crate::Dice;
+use crate::model::call::{Call, Cred};
+use crate::model::process::number_of;
+use crate::model::{Pid, Waiting, World};
+
+const KEYS: [i32; 3] = [0x5101_0001, 0x5101_0002, 0x5101_0003];
+const IPC_MODES: [u32; 8] = [0o600, 0o600, 0o640, 0o660, 0o666, 0o400, 0o200, 0];
+const FILE_MODES: [u32; 6] = [0o600, 0o640, 0o644, 0o666, 0o400, 0];
+const IDS: [u32; 3] = [0, 2001, 2002];
+/// Longer than any real call takes, short enough to be waited for.
+const SHORT: Wait = Wait::AtMost(Duration::from_millis(4));
+
+/// Remembers ids, also of objects that are gone.
+#[derive(Default)]
+pub struct Generator {
+    segments: BTreeSet<IpcId>,
+    sets: BTreeSet<IpcId>,
+}
+
+impl Generator {
+    pub fn learn(&mut self, world: &World) {
+        self.segments.extend(world.segments.keys());
+        self.sets.extend(world.sets.keys());
+    }
+
+    /// Calls that look at everything.
+    pub fn all_there_is(&self, names: &[&str]) -> Vec<Call> {
+        let mut calls = Vec::new();
+        calls.extend(names.iter().map(|name| Call::Lstat(path(name))));
+        calls.extend(self.segments.iter().map(|id| Call::ShmStat(*id)));
+        for id in &self.sets {
+            calls.extend([
+                Call::SemStat(*id),
+                Call::SemValue(*id),
+                Call::SemWaiting(*id),
+                Call::SemLastPid(*id),
+            ]);
+        }
+        calls
+    }
+
+    pub fn next(&self, world: &World, who: Pid, dice: &mut Dice) -> (Cred, Call) {
+        let process = &world.processes[who];
+        let cred = if process.cred.uid == 0 && dice.chance(30) {
+            let uid = dice.one_of(&[2001, 2002]);
+            Cred { uid, gid: uid }
+        } else {
+            process.cred
+        };
+        let call = match dice.roll(3) {
+            0 => file_call(world, who, dice),
+            1 => self.segment_call(world, who, dice),
+            _ => self.semaphore_call(dice),
+        };
+        (cred, call)
+    }
+
+    fn segment_call(&self, world: &World, who: Pid, dice: &mut Dice) -> Call {
+        let attached: Vec<usize> = world.processes[who].attached.keys().copied().collect();
+        let ids: Vec<IpcId> = self.segments.iter().copied().collect();
+        let key = dice.one_of(&KEYS);
+        if ids.is_empty() || dice.chance(15) {
+            return Call::ShmCreate(key, dice.one_of(&[0, 4, 4, 5000]), dice.one_of(&IPC_MODES));
+        }
+        // The latest are those that are still there.
+        let id = ids[ids.len() - 1 - dice.roll(ids.len().min(6))];
+        match dice.roll(14) {
+            0 => Call::ShmFind(key),
+            1..4 => Call::ShmStat(id),
+            4 => Call::ShmSet(
+                id,
+                dice.one_of(&IDS),
+                dice.one_of(&IDS),
+                dice.one_of(&IPC_MODES),
+            ),
+            5 => Call::ShmRemove(id),
+            6..9 => Call::ShmAttach(id, dice.chance(30)),
+            _ if attached.is_empty() => Call::ShmDetach(0x1000),
+            9 | 10 => Call::ShmDetach(dice.one_of(&attached)),
+            _ => {
+                let address = dice.one_of(&attached);
+                let attachment = &world.processes[who].attached[&address];
+                match dice.roll(3) {
+                    0 if !attachment.read_only => {
+                        Call::Poke(address, dice.roll(1000).try_into().unwrap())
+                    }
+                    1 if !attachment.read_only => {
+                        Call::ShmClear(address, world.segments[&attachment.id].size)
+                    }
+                    _ => Call::Peek(address),
+                }
+            }
+        }
+    }
+
+    fn semaphore_call(&self, dice: &mut Dice) -> Call {
+        let ids: Vec<IpcId> = self.sets.iter().copied().collect();
+        let key = dice.one_of(&KEYS);
+        if ids.is_empty() || dice.chance(12) {
+            return Call::SemCreate(key, dice.one_of(&IPC_MODES));
+        }
+        let id = ids[ids.len() - 1 - dice.roll(ids.len().min(5))];
+        match dice.roll(14) {
+            0 => Call::SemFind(key),
+            1 => Call::SemStat(id),
+            2 => Call::SemSet(
+                id,
+                dice.one_of(&IDS),
+                dice.one_of(&IDS),
+                dice.one_of(&IPC_MODES),
+            ),
+            3 if dice.chance(60) => Call::SemRemove(id),
+            3 | 4 => Call::SemValue(id),
+            5 => Call::SemWaiting(id),
+            6 => Call::SemLastPid(id),
+            7 => Call::SemSetValue(id, dice.one_of(&[0, 1, 1, 2, 32_767, 32_768, -1])),
+            8 | 9 => Call::SemOp(id, dice.one_of(&[1, 1, 2, 20_000, 32_767]), Wait::No),
+            _ => {
+                let wait = dice.one_of(&[Wait::No, SHORT, Wait::Forever, Wait::Forever]);
+                Call::SemOp(id, dice.one_of(&[-1, -1, -2, -20_000]), wait)
+            }
+        }
+    }
+}
+
+fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
+    let fds: Vec<i32> = world.processes[who].fds.keys().copied().collect();
+    let name = path(dice.one_of(NAMES));
+    if fds.len() < 2 || dice.chance(15) {
+        let how = if dice.chance(40) {
+            Open::New(dice.one_of(&FILE_MODES))
+        } else {
+            Open::Existing
+        };
+        return Call::Open(name, how);
+    }
+    let fd = if dice.chance(3) {
+        999
+    } else {
+        dice.one_of(&fds)
+    };
+    match dice.roll(16) {
+        0 => Call::Reopen(fd),
+        1 => Call::Close(fd),
+        2 => Call::Fstat(fd),
+        3 => Call::Lstat(name),
+        4 => Call::Fchmod(fd, dice.one_of(&FILE_MODES)),
+        5 => Call::Fchgrp(fd, dice.one_of(&IDS)),
+        6 => Call::Unlink(name),
+        7 => Call::Mkdir(name, dice.one_of(&[0o700, 0o777, 0o1777])),
+        8 => Call::Rmdir(name),
+        9 => Call::IsAlive(number_of(dice.roll(world.processes.len()))),
+        _ => {
+            let lock = dice.one_of(&[
+                FileLock::Shared,
+                FileLock::Shared,
+                FileLock::Exclusive,
+                FileLock::Exclusive,
+                FileLock::Unlock,
+            ]);
+            // With two waiting, which of them gets the lock is the kernel's choice.
+            let somebody_waits = world
+                .processes
+                .iter()
+                .any(|process| matches!(process.waiting, Some(Waiting::Lock { .. })));
+            let wait = dice.one_of(&[Wait::No, SHORT, Wait::Forever]);
+            // And one can wait for a lock of one's own, for ever.
+            let wait = if somebody_waits && wait == Wait::Forever {
+                Wait::No
+            } else {
+                wait
+            };
+            Call::Flock(fd, lock, wait)
+        }
+    }
+}
+
+fn path(name: &str) -> Arc<Path> {
+    Path::new(name).into()
+}

@@ -1,0 +1,448 @@
+//! Every interleaving, by a search over states instead of schedules.
+//!
+//! What a program does next depends only on the answers that it has got: its history. So a state
+//! is the machine plus a history for each process, and two schedules that lead to the same state
+//! have the same future, which is looked at once. Programs are run again from their start with a
+//! recorded history only to learn their next call after an answer that is new at that place; a
+//! step that was seen in another state already costs a look into a table. Without either, the
+//! number of schedules of two processes of 40 calls each has 23 digits.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+
+use crate::model::call::{Call, Cred, Reply};
+use crate::model::{Life, Pid, Step, World};
+use crate::scenario::{Rest, Scenario, Time};
+use crate::sim_process::{Answers, End, SimProcess, Status, run};
+
+/// What a program does after a history.
+#[derive(Clone, Debug)]
+enum Next {
+    Call(Cred, Call),
+    Finished,
+    Wrong(String),
+}
+
+/// A history: the one before it and one more answer.
+struct History {
+    before: usize,
+    reply: Option<Reply>,
+    next: Next,
+    status: Status,
+    after: HashMap<Reply, usize>,
+}
+
+/// Plays recorded answers, then stops the program and remembers the call.
+struct Tape {
+    recorded: Vec<(Cred, Call, Reply)>,
+    position: Cell<usize>,
+    next: Rc<RefCell<Option<(Cred, Call)>>>,
+}
+
+impl Answers for Tape {
+    fn answer(&self, cred: Cred, call: &Call, _: &Status) -> Option<Reply> {
+        let position = self.position.replace(self.position.get() + 1);
+        let Some((before, same, reply)) = self.recorded.get(position) else {
+            *self.next.borrow_mut() = Some((cred, call.clone()));
+            return None;
+        };
+        assert!(
+            (before, same) == (&cred, call),
+            "the program depends on something else than the kernel's answers: it called {same:?}, and now {call:?}"
+        );
+        Some(*reply)
+    }
+}
+
+/// All histories of one process that were met so far.
+struct Automaton {
+    pid: Pid,
+    histories: Vec<History>,
+}
+
+impl Automaton {
+    fn new(scenario: &Scenario, pid: Pid) -> Self {
+        let mut automaton = Self {
+            pid,
+            histories: Vec::new(),
+        };
+        automaton.add(scenario, 0, None);
+        automaton
+    }
+
+    /// The history that an answer leads to.
+    fn after(&mut self, scenario: &Scenario, history: usize, reply: Reply) -> usize {
+        if let Some(after) = self.histories[history].after.get(&reply) {
+            return *after;
+        }
+        let after = self.add(scenario, history, Some(reply));
+        self.histories[history].after.insert(reply, after);
+        after
+    }
+
+    fn add(&mut self, scenario: &Scenario, before: usize, reply: Option<Reply>) -> usize {
+        let mut recorded = Vec::new();
+        let (mut at, mut answer) = (before, reply);
+        while let Some(reply) = answer {
+            let Next::Call(cred, call) = self.histories[at].next.clone() else {
+                panic!("an answer without a call");
+            };
+            recorded.push((cred, call, reply));
+            answer = self.histories[at].reply;
+            at = self.histories[at].before;
+        }
+        recorded.reverse();
+        let next = Rc::new(RefCell::new(None));
+        let tape = Tape {
+            recorded,
+            position: Cell::new(0),
+            next: next.clone(),
+        };
+        let member = &scenario.members[self.pid];
+        let process = SimProcess::new(self.pid, &member.user, tape);
+        let next = match run(&process, &member.program) {
+            End::Finished => Next::Finished,
+            End::Stopped => {
+                let (cred, call) = next.take().unwrap();
+                Next::Call(cred, call)
+            }
+            End::Wrong(what) => Next::Wrong(what),
+        };
+        let status = process.status();
+        self.histories.push(History {
+            before,
+            reply,
+            next,
+            status,
+            after: HashMap::new(),
+        });
+        self.histories.len() - 1
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct State {
+    world: World,
+    /// Each process's history.
+    at: Vec<usize>,
+    kills: usize,
+}
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    /// The process makes its next call.
+    Call(Pid),
+    /// The call that it waits in goes on.
+    Resume(Pid),
+    /// The call that it waits in gives up.
+    TimeOut(Pid),
+    /// It is killed.
+    Kill(Pid),
+    /// One more step of its death.
+    Die(Pid),
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Found {
+    pub states: usize,
+    pub steps: usize,
+    pub histories: usize,
+    /// How many different machines were left when everybody was gone.
+    pub ends: usize,
+    /// The first thing that was wrong, and how it came to it.
+    pub wrong: Option<String>,
+    /// There was more than was looked at.
+    pub cut: bool,
+}
+
+struct Search<'a> {
+    scenario: &'a Scenario,
+    automata: Vec<Automaton>,
+    /// From a state's hash to its place in `trail`.
+    seen: HashMap<u128, usize>,
+    /// How each state was first come to.
+    trail: Vec<(usize, Option<Choice>)>,
+    steps: usize,
+    ends: HashMap<u128, ()>,
+}
+
+/// Looks at every state that the scenario can come to, or at the first `limit`.
+pub fn explore(scenario: &Scenario, limit: usize) -> Found {
+    let found = Search::new(scenario).run(limit, false);
+    if found.wrong.is_none() {
+        return found;
+    }
+    // The shortest way to it is the easiest to read.
+    let shortest = Search::new(scenario).run(limit, true);
+    if shortest.wrong.is_some() {
+        shortest
+    } else {
+        found
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Self {
+            scenario,
+            automata: (0..scenario.members.len())
+                .map(|pid| Automaton::new(scenario, pid))
+                .collect(),
+            seen: HashMap::new(),
+            trail: Vec::new(),
+            steps: 0,
+            ends: HashMap::new(),
+        }
+    }
+
+    fn run(mut self, limit: usize, breadth_first: bool) -> Found {
+        let mut queue = VecDeque::new();
+        let start = State {
+            world: self.scenario.start(),
+            at: vec![0; self.automata.len()],
+            kills: self.scenario.kills,
+        };
+        self.seen.insert(fingerprint(&start), 0);
+        self.trail.push((0, None));
+        queue.push_back((start, 0));
+        let mut wrong = None;
+        while wrong.is_none() && self.trail.len() < limit {
+            let next = if breadth_first {
+                queue.pop_front()
+            } else {
+                queue.pop_back()
+            };
+            let Some((state, place)) = next else { break };
+            if let Err(what) = self.expand(&state, place, &mut queue) {
+                wrong = Some(what);
+            }
+        }
+        Found {
+            states: self.trail.len(),
+            steps: self.steps,
+            histories: self
+                .automata
+                .iter()
+                .map(|automaton| automaton.histories.len())
+                .sum(),
+            ends: self.ends.len(),
+            cut: wrong.is_none() && !queue.is_empty(),
+            wrong,
+        }
+    }
+
+    fn expand(
+        &mut self,
+        state: &State,
+        place: usize,
+        queue: &mut VecDeque<(State, usize)>,
+    ) -> Result<(), String> {
+        let choices = self.choices(state);
+        if choices
+            .iter()
+            .all(|choice| matches!(choice, Choice::Kill(_)))
+        {
+            let story = |what: String, search: &mut Self| search.story(place, None, &what);
+            if state
+                .world
+                .processes
+                .iter()
+                .any(|process| process.life != Life::Gone)
+            {
+                return Err(story("stuck: nobody can go on".to_owned(), self));
+            }
+            if let Err(what) = self.rest(state) {
+                return Err(story(what, self));
+            }
+        }
+        for choice in choices {
+            self.steps += 1;
+            let mut after = state.clone();
+            if let Err(what) = self.take(&mut after, choice) {
+                return Err(self.story(place, Some(choice), &what));
+            }
+            let print = fingerprint(&after);
+            let new = self.trail.len();
+            if *self.seen.entry(print).or_insert(new) == new {
+                self.trail.push((place, Some(choice)));
+                if let Err(what) = self.invariant(&after) {
+                    return Err(self.story(new, None, &what));
+                }
+                queue.push_back((after, new));
+            }
+        }
+        Ok(())
+    }
+
+    fn choices(&self, state: &State) -> Vec<Choice> {
+        let world = &state.world;
+        let mut choices = Vec::new();
+        let alive = |pid: &Pid| world.processes[*pid].life == Life::Alive;
+        for pid in 0..self.automata.len() {
+            if world.dying(pid) {
+                choices.push(Choice::Die(pid));
+            } else if alive(&pid) {
+                if world.processes[pid].waiting.is_none() {
+                    choices.push(Choice::Call(pid));
+                } else if world.ready(pid) {
+                    choices.push(Choice::Resume(pid));
+                }
+            }
+        }
+        let waits = (0..self.automata.len())
+            .filter(alive)
+            .filter_map(|pid| Some((world.patience(pid)?, pid)));
+        match self.scenario.time {
+            Time::Hasty => choices.extend(waits.map(|(_, pid)| Choice::TimeOut(pid))),
+            Time::Patient if choices.is_empty() => {
+                let waits: Vec<_> = waits.collect();
+                let shortest = waits.iter().map(|(time, _)| *time).min();
+                let first = waits.iter().filter(|(time, _)| Some(*time) == shortest);
+                choices.extend(first.map(|(_, pid)| Choice::TimeOut(*pid)));
+            }
+            Time::Patient => {}
+        }
+        if state.kills > 0 {
+            choices.extend((0..self.automata.len()).filter(alive).map(Choice::Kill));
+        }
+        choices
+    }
+
+    /// Changes the state; an error if the program says that something is wrong.
+    fn take(&mut self, state: &mut State, choice: Choice) -> Result<Option<Reply>, String> {
+        let (pid, reply) = match choice {
+            Choice::Call(pid) => {
+                let Next::Call(cred, call) = &self.automata[pid].histories[state.at[pid]].next
+                else {
+                    // It had nothing to do from the start.
+                    state.world.kill(pid);
+                    return Ok(None);
+                };
+                match state.world.call(pid, *cred, call) {
+                    Step::Answer(reply) => (pid, reply),
+                    Step::Waits => return Ok(None),
+                }
+            }
+            Choice::Resume(pid) => (pid, state.world.resume(pid)),
+            Choice::TimeOut(pid) => (pid, state.world.time_out(pid)),
+            Choice::Kill(pid) => {
+                state.kills -= 1;
+                state.world.kill(pid);
+                return Ok(None);
+            }
+            Choice::Die(pid) => {
+                state.world.die(pid);
+                return Ok(None);
+            }
+        };
+        let after = self.automata[pid].after(self.scenario, state.at[pid], reply);
+        state.at[pid] = after;
+        match &self.automata[pid].histories[after].next {
+            Next::Call(..) => Ok(Some(reply)),
+            Next::Finished => {
+                state.world.kill(pid);
+                Ok(Some(reply))
+            }
+            Next::Wrong(what) => Err(format!("process {pid}: {what} (after {reply:?})")),
+        }
+    }
+
+    fn statuses(&self, state: &State) -> Vec<Status> {
+        let of = |(automaton, at): (&Automaton, &usize)| automaton.histories[*at].status.clone();
+        self.automata.iter().zip(&state.at).map(of).collect()
+    }
+
+    fn invariant(&self, state: &State) -> Result<(), String> {
+        (self.scenario.invariant)(&state.world, &self.scenario.members, &self.statuses(state))
+    }
+
+    fn rest(&mut self, state: &State) -> Result<(), String> {
+        let killed: Vec<bool> = self
+            .automata
+            .iter()
+            .zip(&state.at)
+            .map(|(automaton, at)| !matches!(automaton.histories[*at].next, Next::Finished))
+            .collect();
+        let statuses = self.statuses(state);
+        if self
+            .ends
+            .insert(fingerprint(&(&state.world, &killed, &statuses)), ())
+            .is_some()
+        {
+            return Ok(());
+        }
+        (self.scenario.at_rest)(&Rest {
+            world: &state.world,
+            statuses: &statuses,
+            killed: &killed,
+        })
+    }
+
+    /// What happened, call by call.
+    fn story(&mut self, place: usize, last: Option<Choice>, what: &str) -> String {
+        let mut choices: Vec<Choice> = last.into_iter().collect();
+        let mut at = place;
+        while let (before, Some(choice)) = self.trail[at] {
+            choices.push(choice);
+            at = before;
+        }
+        choices.reverse();
+        let mut state = State {
+            world: self.scenario.start(),
+            at: vec![0; self.automata.len()],
+            kills: self.scenario.kills,
+        };
+        let mut story = format!("{}: {what}\n", self.scenario.name);
+        for choice in choices {
+            let (Choice::Call(pid)
+            | Choice::Resume(pid)
+            | Choice::TimeOut(pid)
+            | Choice::Kill(pid)
+            | Choice::Die(pid)) = choice;
+            let call = match &self.automata[pid].histories[state.at[pid]].next {
+                Next::Call(cred, call) => format!("[{}] {call:?}", cred.uid),
+                other => format!("{other:?}"),
+            };
+            let reply = self.take(&mut state, choice);
+            let line = match choice {
+                Choice::Call(_) => format!("{call} -> {}", show(&reply)),
+                Choice::Resume(_) => format!("  goes on: {call} -> {}", show(&reply)),
+                Choice::TimeOut(_) => format!("  gives up: {call} -> {}", show(&reply)),
+                Choice::Kill(_) => format!("is killed, before or in {call}"),
+                Choice::Die(_) => format!("  dies on: {:?}", state.world.processes[pid].life),
+            };
+            let _ = writeln!(story, "  {pid}: {line}");
+        }
+        let _ = writeln!(story, "  => {what}");
+        let world = &state.world;
+        let _ = writeln!(story, "  files: {:?}", world.names);
+        let _ = writeln!(story, "  inodes: {:?}", world.inodes);
+        let _ = writeln!(story, "  segments: {:?}", world.segments);
+        let _ = writeln!(story, "  semaphores: {:?}", world.sets);
+        story
+    }
+}
+
+fn show(reply: &Result<Option<Reply>, String>) -> String {
+    match reply {
+        Ok(None) => "(waits, or has ended)".to_owned(),
+        Ok(Some(Ok(value))) => format!("{value:?}"),
+        Ok(Some(Err(errno))) => format!("{:?}", qshm::kernel::Errno::from_raw(*errno)),
+        Err(what) => what.clone(),
+    }
+}
+
+/// Two states with the same 128 bits are taken for one.
+fn fingerprint(value: &impl Hash) -> u128 {
+    let mut one = DefaultHasher::new();
+    let mut other = DefaultHasher::new();
+    other.write_u64(0x9e37_79b9_7f4a_7c15);
+    value.hash(&mut one);
+    value.hash(&mut other);
+    u128::from(one.finish()) << 64 | u128::from(other.finish())
+}

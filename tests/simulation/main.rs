@@ -1,0 +1,59 @@
+//! The protocols on a simulated machine, and the simulated machine against the real one.
+//!
+//! - `model`: the machine: files, locks, System V objects, processes and their death.
+//! - `conformance`: the same random calls on the model and on the real kernel.
+//! - `explore`: every interleaving of two processes, with a kill at every call.
+//! - `schedules`: random and PCT schedules of up to five, by shuttle.
+//! - `known_races`: protocols with a known race, which the searches have to find.
+//! - `protocol`: qshm's own classes.
+//!
+//! `QSHM_SOAK=1` makes all of it larger, for a long run (an hour or so instead of a minute or
+//! so). `QSHM_SEED=n` chooses other random calls and schedules.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::similar_names
+)]
+
+mod conformance;
+mod explore;
+mod known_races;
+mod model;
+mod scenario;
+mod sim_process;
+
+/// Numbers that look random and are the same for a seed in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % sides as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.roll(of.len())]
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.roll(100) < percent
+    }
+}
+
+/// The seed of random calls and schedules.
+fn seed() -> u64 {
+    let given = std::env::var("QSHM_SEED").ok();
+    given.and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Whether to take the time for more.
+fn soak() -> bool {
+    std::env::var_os("QSHM_SOAK").is_some_and(|value| value != "0")
+}

@@ -1,0 +1,281 @@
+//! System calls and their answers as data, so that they can be compared, recorded and replayed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qshm::kernel::{
+    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Open, SemStat, ShmStat, Wait,
+};
+
+/// One call of the trait `Kernel` that other processes can notice, or that notices them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    IsAlive(i32),
+    Open(Arc<Path>, Open),
+    Reopen(Fd),
+    Close(Fd),
+    Fstat(Fd),
+    Lstat(Arc<Path>),
+    Fchmod(Fd, u32),
+    Fchgrp(Fd, u32),
+    Flock(Fd, FileLock, Wait),
+    Unlink(Arc<Path>),
+    Mkdir(Arc<Path>, u32),
+    Rmdir(Arc<Path>),
+    ShmFind(IpcKey),
+    ShmCreate(IpcKey, usize, u32),
+    ShmStat(IpcId),
+    ShmSet(IpcId, u32, u32, u32),
+    ShmRemove(IpcId),
+    ShmAttach(IpcId, bool),
+    ShmDetach(usize),
+    ShmClear(usize, usize),
+    SemFind(IpcKey),
+    SemCreate(IpcKey, u32),
+    SemStat(IpcId),
+    SemSet(IpcId, u32, u32, u32),
+    SemRemove(IpcId),
+    SemValue(IpcId),
+    SemWaiting(IpcId),
+    SemLastPid(IpcId),
+    SemSetValue(IpcId, i32),
+    SemOp(IpcId, i16, Wait),
+    Pause(Duration),
+    /// The program reads the first four bytes of a segment.
+    Peek(usize),
+    /// The program writes the first four bytes of a segment.
+    Poke(usize, u32),
+}
+
+/// The effective user and group that a call is made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Cred {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What a call answers, the errno as a number (nix's type has no `Hash`).
+pub type Reply = Result<Value, i32>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Value {
+    Unit,
+    Number(i64),
+    File(FileStat),
+    Shm(ShmStat),
+    Sem(SemStat),
+}
+
+pub const DONE: Reply = Ok(Value::Unit);
+
+pub fn number(value: impl Into<i64>) -> Reply {
+    Ok(Value::Number(value.into()))
+}
+
+pub fn fail(errno: Errno) -> Reply {
+    Err(errno as i32)
+}
+
+/// A call or an answer as one line of text, for the worker processes of the conformance test.
+pub trait Line: Sized {
+    fn to_line(&self) -> String;
+    fn from_line(line: &str) -> Self;
+}
+
+fn wait_words(wait: Wait) -> i64 {
+    match wait {
+        Wait::No => -1,
+        Wait::Forever => -2,
+        Wait::AtMost(time) => i64::try_from(time.as_millis()).unwrap(),
+    }
+}
+
+fn wait_from(word: i64) -> Wait {
+    match word {
+        -1 => Wait::No,
+        -2 => Wait::Forever,
+        time => Wait::AtMost(Duration::from_millis(time.try_into().unwrap())),
+    }
+}
+
+impl Line for Call {
+    fn to_line(&self) -> String {
+        let show = |path: &Path| path.to_str().unwrap().to_owned();
+        match self {
+            Call::IsAlive(pid) => format!("is_alive {pid}"),
+            Call::Open(path, Open::Existing) => format!("open {}", show(path)),
+            Call::Open(path, Open::New(mode)) => format!("new {} {mode}", show(path)),
+            Call::Reopen(fd) => format!("reopen {fd}"),
+            Call::Close(fd) => format!("close {fd}"),
+            Call::Fstat(fd) => format!("fstat {fd}"),
+            Call::Lstat(path) => format!("lstat {}", show(path)),
+            Call::Fchmod(fd, mode) => format!("fchmod {fd} {mode}"),
+            Call::Fchgrp(fd, gid) => format!("fchgrp {fd} {gid}"),
+            Call::Flock(fd, lock, wait) => {
+                let lock = match lock {
+                    FileLock::Shared => 0,
+                    FileLock::Exclusive => 1,
+                    FileLock::Unlock => 2,
+                };
+                format!("flock {fd} {lock} {}", wait_words(*wait))
+            }
+            Call::Unlink(path) => format!("unlink {}", show(path)),
+            Call::Mkdir(path, mode) => format!("mkdir {} {mode}", show(path)),
+            Call::Rmdir(path) => format!("rmdir {}", show(path)),
+            Call::ShmFind(key) => format!("shm_find {key}"),
+            Call::ShmCreate(key, size, mode) => format!("shm_create {key} {size} {mode}"),
+            Call::ShmStat(id) => format!("shm_stat {id}"),
+            Call::ShmSet(id, uid, gid, mode) => format!("shm_set {id} {uid} {gid} {mode}"),
+            Call::ShmRemove(id) => format!("shm_remove {id}"),
+            Call::ShmAttach(id, read_only) => format!("shm_attach {id} {}", i32::from(*read_only)),
+            Call::ShmDetach(address) => format!("shm_detach {address}"),
+            Call::ShmClear(address, size) => format!("shm_clear {address} {size}"),
+            Call::SemFind(key) => format!("sem_find {key}"),
+            Call::SemCreate(key, mode) => format!("sem_create {key} {mode}"),
+            Call::SemStat(id) => format!("sem_stat {id}"),
+            Call::SemSet(id, uid, gid, mode) => format!("sem_set {id} {uid} {gid} {mode}"),
+            Call::SemRemove(id) => format!("sem_remove {id}"),
+            Call::SemValue(id) => format!("sem_value {id}"),
+            Call::SemWaiting(id) => format!("sem_waiting {id}"),
+            Call::SemLastPid(id) => format!("sem_last_pid {id}"),
+            Call::SemSetValue(id, value) => format!("sem_set_value {id} {value}"),
+            Call::SemOp(id, delta, wait) => format!("sem_op {id} {delta} {}", wait_words(*wait)),
+            Call::Pause(time) => format!("pause {}", time.as_millis()),
+            Call::Peek(address) => format!("peek {address}"),
+            Call::Poke(address, value) => format!("poke {address} {value}"),
+        }
+    }
+
+    fn from_line(line: &str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let path = || Arc::<Path>::from(Path::new(words[1]));
+        let int = |index: usize| words[index].parse::<i64>().unwrap();
+        let int32 = |index: usize| i32::try_from(int(index)).unwrap();
+        let uint = |index: usize| u32::try_from(int(index)).unwrap();
+        let size = |index: usize| usize::try_from(int(index)).unwrap();
+        match words[0] {
+            "is_alive" => Call::IsAlive(int32(1)),
+            "open" => Call::Open(path(), Open::Existing),
+            "new" => Call::Open(path(), Open::New(uint(2))),
+            "reopen" => Call::Reopen(int32(1)),
+            "close" => Call::Close(int32(1)),
+            "fstat" => Call::Fstat(int32(1)),
+            "lstat" => Call::Lstat(path()),
+            "fchmod" => Call::Fchmod(int32(1), uint(2)),
+            "fchgrp" => Call::Fchgrp(int32(1), uint(2)),
+            "flock" => {
+                let lock = [FileLock::Shared, FileLock::Exclusive, FileLock::Unlock][size(2)];
+                Call::Flock(int32(1), lock, wait_from(int(3)))
+            }
+            "unlink" => Call::Unlink(path()),
+            "mkdir" => Call::Mkdir(path(), uint(2)),
+            "rmdir" => Call::Rmdir(path()),
+            "shm_find" => Call::ShmFind(int32(1)),
+            "shm_create" => Call::ShmCreate(int32(1), size(2), uint(3)),
+            "shm_stat" => Call::ShmStat(int32(1)),
+            "shm_set" => Call::ShmSet(int32(1), uint(2), uint(3), uint(4)),
+            "shm_remove" => Call::ShmRemove(int32(1)),
+            "shm_attach" => Call::ShmAttach(int32(1), int(2) != 0),
+            "shm_detach" => Call::ShmDetach(size(1)),
+            "shm_clear" => Call::ShmClear(size(1), size(2)),
+            "sem_find" => Call::SemFind(int32(1)),
+            "sem_create" => Call::SemCreate(int32(1), uint(2)),
+            "sem_stat" => Call::SemStat(int32(1)),
+            "sem_set" => Call::SemSet(int32(1), uint(2), uint(3), uint(4)),
+            "sem_remove" => Call::SemRemove(int32(1)),
+            "sem_value" => Call::SemValue(int32(1)),
+            "sem_waiting" => Call::SemWaiting(int32(1)),
+            "sem_last_pid" => Call::SemLastPid(int32(1)),
+            "sem_set_value" => Call::SemSetValue(int32(1), int32(2)),
+            "sem_op" => Call::SemOp(int32(1), int32(2).try_into().unwrap(), wait_from(int(3))),
+            "pause" => Call::Pause(Duration::from_millis(int(1).try_into().unwrap())),
+            "peek" => Call::Peek(size(1)),
+            "poke" => Call::Poke(size(1), uint(2)),
+            other => panic!("no such call: {other}"),
+        }
+    }
+}
+
+impl Line for Reply {
+    fn to_line(&self) -> String {
+        let perm = |perm: &IpcPerm| {
+            format!(
+                "{} {} {} {} {}",
+                perm.uid, perm.gid, perm.cuid, perm.cgid, perm.mode
+            )
+        };
+        match self {
+            Err(errno) => format!("error {errno}"),
+            Ok(Value::Unit) => "done".to_owned(),
+            Ok(Value::Number(value)) => format!("number {value}"),
+            Ok(Value::File(s)) => {
+                let kind = KINDS.iter().position(|kind| *kind == s.kind).unwrap();
+                format!(
+                    "file {} {} {kind} {} {} {} {} {}",
+                    s.dev, s.ino, s.mode, s.uid, s.gid, s.links, s.size
+                )
+            }
+            Ok(Value::Shm(s)) => format!(
+                "shm {} {} {} {} {} {}",
+                perm(&s.perm),
+                s.size,
+                s.attached,
+                s.creator_pid,
+                s.last_pid,
+                i32::from(s.removed)
+            ),
+            Ok(Value::Sem(s)) => format!("sem {} {}", perm(&s.perm), s.count),
+        }
+    }
+
+    fn from_line(line: &str) -> Self {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let int = |index: usize| words[index].parse::<i64>().unwrap();
+        let uint = |index: usize| u32::try_from(int(index)).unwrap();
+        let int32 = |index: usize| i32::try_from(int(index)).unwrap();
+        let large = |index: usize| words[index].parse::<u64>().unwrap();
+        let perm = || IpcPerm {
+            uid: uint(1),
+            gid: uint(2),
+            cuid: uint(3),
+            cgid: uint(4),
+            mode: uint(5),
+        };
+        match words[0] {
+            "error" => Err(int32(1)),
+            "done" => DONE,
+            "number" => number(int(1)),
+            "file" => Ok(Value::File(FileStat {
+                dev: large(1),
+                ino: large(2),
+                kind: KINDS[usize::try_from(int(3)).unwrap()],
+                mode: uint(4),
+                uid: uint(5),
+                gid: uint(6),
+                links: large(7),
+                size: large(8),
+            })),
+            "shm" => Ok(Value::Shm(ShmStat {
+                perm: perm(),
+                size: usize::try_from(int(6)).unwrap(),
+                attached: large(7),
+                creator_pid: int32(8),
+                last_pid: int32(9),
+                removed: int(10) != 0,
+            })),
+            "sem" => Ok(Value::Sem(SemStat {
+                perm: perm(),
+                count: large(6),
+            })),
+            other => panic!("no such answer: {other}"),
+        }
+    }
+}
+
+const KINDS: [FileKind; 4] = [
+    FileKind::Regular,
+    FileKind::Directory,
+    FileKind::Link,
+    FileKind::Other,
+];

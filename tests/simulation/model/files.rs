@@ -1,0 +1,354 @@
+//! Files, their permissions and their locks: open(2), stat(2), chmod(2), flock(2), unlink(2),
+//! mkdir(2), rmdir(2).
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use qshm::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Open, Wait};
+
+use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::process::{Handle, Waiting};
+use super::{For, Pid, Step, World, spread};
+
+const READ: u32 = 4;
+const WRITE: u32 = 2;
+const EXECUTE: u32 = 1;
+
+/// The umask of every process.
+pub const UMASK: u32 = 0o022;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inode {
+    pub kind: FileKind,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub links: u64,
+}
+
+impl World {
+    pub fn plant_directory(&mut self, path: &str, uid: u32, gid: u32, mode: u32) {
+        self.plant(path, FileKind::Directory, uid, gid, mode);
+    }
+
+    /// A file that was there before the first process.
+    pub fn plant(&mut self, path: &str, kind: FileKind, uid: u32, gid: u32, mode: u32) -> u64 {
+        let ino = self.new_inode(Path::new(path), kind, Cred { uid, gid }, mode);
+        self.names.insert(Path::new(path).into(), ino);
+        ino
+    }
+
+    /// A second name for a file.
+    pub fn plant_hard_link(&mut self, ino: u64, path: &str) {
+        self.names.insert(Path::new(path).into(), ino);
+        self.inode_mut(ino).links += 1;
+    }
+
+    /// Takes a file away that nobody has open, as a cleaner would.
+    pub fn clear_away(&mut self, path: &str) {
+        let ino = self.names.remove(Path::new(path)).unwrap();
+        self.drop_link(ino);
+    }
+
+    pub(super) fn inode(&self, ino: u64) -> &Inode {
+        &self.inodes[&ino]
+    }
+
+    fn inode_mut(&mut self, ino: u64) -> &mut Inode {
+        self.inodes.get_mut(&ino).unwrap()
+    }
+
+    fn new_inode(&mut self, path: &Path, kind: FileKind, cred: Cred, mode: u32) -> u64 {
+        // The low 16 bits count for a key_t, so they have to differ.
+        let base = u64::from(spread(path.as_os_str().as_bytes().iter().copied()) & 0xfff) << 4;
+        let ino = loop {
+            let free = |ino: &u64| !self.inodes.contains_key(ino);
+            if self.reuse_inodes {
+                break (base..).find(free).unwrap();
+            }
+            let next = base + u64::from(self.next_number(For::Inode, base.cast_signed()));
+            if !self.inodes.contains_key(&next) {
+                break next;
+            }
+        };
+        let links = if kind == FileKind::Directory { 2 } else { 1 };
+        let inode = Inode {
+            kind,
+            mode,
+            uid: cred.uid,
+            gid: cred.gid,
+            links,
+        };
+        self.inodes.insert(ino, inode);
+        ino
+    }
+
+    fn file_may(&self, who: Pid, cred: Cred, ino: u64, wanted: u32) -> bool {
+        let inode = self.inode(ino);
+        let granted = if cred.uid == inode.uid {
+            inode.mode >> 6
+        } else if self.in_group(who, cred, inode.gid) {
+            inode.mode >> 3
+        } else {
+            inode.mode
+        };
+        cred.uid == 0 || wanted & !granted & 0o7 == 0
+    }
+
+    /// The directory that a path ends in, which every directory on the way lets us look into.
+    fn parent(&self, who: Pid, cred: Cred, path: &Path) -> Result<u64, Errno> {
+        let parents: Vec<&Path> = path.ancestors().skip(1).collect();
+        let mut last = None;
+        for directory in parents.into_iter().rev() {
+            if directory.parent().is_none() || directory.as_os_str().is_empty() {
+                continue;
+            }
+            let ino = *self.names.get(directory).ok_or(Errno::ENOENT)?;
+            if self.inode(ino).kind != FileKind::Directory {
+                return Err(Errno::ENOTDIR);
+            }
+            if !self.file_may(who, cred, ino, EXECUTE) {
+                return Err(Errno::EACCES);
+            }
+            last = Some(ino);
+        }
+        last.ok_or(Errno::ENOENT)
+    }
+
+    pub(super) fn open(&mut self, who: Pid, cred: Cred, path: &Arc<Path>, how: Open) -> Reply {
+        let directory = match self.parent(who, cred, path) {
+            Ok(ino) => ino,
+            Err(errno) => return fail(errno),
+        };
+        let found = self.names.get(path).copied();
+        let ino = match (how, found) {
+            (Open::New(_), Some(_)) => return fail(Errno::EEXIST),
+            (Open::New(mode), None) => {
+                if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
+                    return fail(Errno::EACCES);
+                }
+                let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777 & !UMASK);
+                self.names.insert(path.clone(), ino);
+                ino
+            }
+            (Open::Existing, None) => return fail(Errno::ENOENT),
+            (Open::Existing, Some(ino)) => {
+                if self.inode(ino).kind == FileKind::Link {
+                    return fail(Errno::ELOOP);
+                }
+                if !self.file_may(who, cred, ino, READ) {
+                    return fail(Errno::EACCES);
+                }
+                ino
+            }
+        };
+        number(self.new_fd(who, ino))
+    }
+
+    fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
+        let fds = &mut self.processes[who].fds;
+        let fd = (3..).find(|fd| !fds.contains_key(fd)).unwrap();
+        fds.insert(fd, Handle { ino, lock: None });
+        fd
+    }
+
+    pub(super) fn reopen(&mut self, who: Pid, cred: Cred, fd: Fd) -> Reply {
+        let Some(handle) = self.processes[who].fds.get(&fd) else {
+            // The link in /proc is not there.
+            return fail(Errno::ENOENT);
+        };
+        let ino = handle.ino;
+        if !self.file_may(who, cred, ino, READ) {
+            return fail(Errno::EACCES);
+        }
+        number(self.new_fd(who, ino))
+    }
+
+    pub(super) fn close(&mut self, who: Pid, fd: Fd) {
+        if let Some(handle) = self.processes[who].fds.remove(&fd) {
+            self.forget_inode(handle.ino);
+        }
+    }
+
+    fn drop_link(&mut self, ino: u64) {
+        let inode = self.inode_mut(ino);
+        inode.links = match inode.kind {
+            FileKind::Directory => 0,
+            _ => inode.links - 1,
+        };
+        self.forget_inode(ino);
+    }
+
+    /// Without a name and without a descriptor, a file is gone.
+    fn forget_inode(&mut self, ino: u64) {
+        let open =
+            |fds: &std::collections::BTreeMap<Fd, Handle>| fds.values().any(|h| h.ino == ino);
+        if self.inode(ino).links == 0 && !self.processes.iter().any(|p| open(&p.fds)) {
+            self.inodes.remove(&ino);
+        }
+    }
+
+    fn stat(&self, ino: u64) -> Reply {
+        let inode = self.inode(ino);
+        Ok(Value::File(FileStat {
+            dev: 1,
+            ino,
+            kind: inode.kind,
+            mode: inode.mode,
+            uid: inode.uid,
+            gid: inode.gid,
+            links: inode.links,
+            size: 0,
+        }))
+    }
+
+    pub(super) fn fstat(&self, who: Pid, fd: Fd) -> Reply {
+        match self.processes[who].fds.get(&fd) {
+            Some(handle) => self.stat(handle.ino),
+            None => fail(Errno::EBADF),
+        }
+    }
+
+    pub(super) fn lstat(&self, who: Pid, cred: Cred, path: &Path) -> Reply {
+        match self.parent(who, cred, path) {
+            Err(errno) => fail(errno),
+            Ok(_) => match self.names.get(path) {
+                Some(ino) => self.stat(*ino),
+                None => fail(Errno::ENOENT),
+            },
+        }
+    }
+
+    pub(super) fn fchmod(&mut self, who: Pid, cred: Cred, fd: Fd, mode: u32) -> Reply {
+        let Some(handle) = self.processes[who].fds.get(&fd) else {
+            return fail(Errno::EBADF);
+        };
+        let inode = self.inodes.get_mut(&handle.ino).unwrap();
+        if cred.uid != 0 && cred.uid != inode.uid {
+            return fail(Errno::EPERM);
+        }
+        inode.mode = mode & 0o7777;
+        DONE
+    }
+
+    pub(super) fn fchgrp(&mut self, who: Pid, cred: Cred, fd: Fd, gid: u32) -> Reply {
+        let Some(handle) = self.processes[who].fds.get(&fd) else {
+            return fail(Errno::EBADF);
+        };
+        let ino = handle.ino;
+        let inode = self.inode(ino);
+        let member = gid == inode.gid || self.in_group(who, cred, gid);
+        if cred.uid != 0 && (cred.uid != inode.uid || !member) {
+            return fail(Errno::EPERM);
+        }
+        self.inode_mut(ino).gid = gid;
+        DONE
+    }
+
+    pub(super) fn flock(&mut self, who: Pid, fd: Fd, lock: FileLock, wait: Wait) -> Step {
+        let Some(handle) = self.processes[who].fds.get_mut(&fd) else {
+            return Step::Answer(fail(Errno::EBADF));
+        };
+        if lock == FileLock::Unlock {
+            handle.lock = None;
+            return Step::Answer(DONE);
+        }
+        if handle.lock == Some(lock) {
+            return Step::Answer(DONE);
+        }
+        // A conversion gives the old lock up first, also if the new one is not to be had.
+        handle.lock = None;
+        if self.can_lock(who, fd, lock) {
+            self.take_lock(who, fd, lock);
+            return Step::Answer(DONE);
+        }
+        if wait == Wait::No {
+            return Step::Answer(fail(Errno::EAGAIN));
+        }
+        self.processes[who].waiting = Some(Waiting::Lock { fd, lock, wait });
+        Step::Waits
+    }
+
+    pub(super) fn can_lock(&self, who: Pid, fd: Fd, lock: FileLock) -> bool {
+        let ino = self.processes[who].fds[&fd].ino;
+        let others = self.processes.iter().flat_map(|process| {
+            let own = process.pid == who;
+            process
+                .fds
+                .iter()
+                .filter(move |(other, _)| !own || **other != fd)
+        });
+        others
+            .filter(|(_, handle)| handle.ino == ino)
+            .all(|(_, handle)| match handle.lock {
+                None => true,
+                Some(FileLock::Shared) => lock == FileLock::Shared,
+                Some(_) => false,
+            })
+    }
+
+    pub(super) fn take_lock(&mut self, who: Pid, fd: Fd, lock: FileLock) {
+        self.processes[who].fds.get_mut(&fd).unwrap().lock = Some(lock);
+    }
+
+    /// What unlink(2) and rmdir(2) check alike.
+    fn removable(&self, who: Pid, cred: Cred, path: &Path) -> Result<u64, Errno> {
+        let directory = self.parent(who, cred, path)?;
+        let ino = *self.names.get(path).ok_or(Errno::ENOENT)?;
+        if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
+            return Err(Errno::EACCES);
+        }
+        let sticky = self.inode(directory).mode & 0o1000 != 0;
+        let owners = [0, self.inode(ino).uid, self.inode(directory).uid];
+        if sticky && !owners.contains(&cred.uid) {
+            return Err(Errno::EPERM);
+        }
+        Ok(ino)
+    }
+
+    pub(super) fn unlink(&mut self, who: Pid, cred: Cred, path: &Path) -> Reply {
+        let ino = match self.removable(who, cred, path) {
+            Ok(ino) => ino,
+            Err(errno) => return fail(errno),
+        };
+        if self.inode(ino).kind == FileKind::Directory {
+            return fail(Errno::EISDIR);
+        }
+        self.names.remove(path);
+        self.drop_link(ino);
+        DONE
+    }
+
+    pub(super) fn mkdir(&mut self, who: Pid, cred: Cred, path: &Arc<Path>, mode: u32) -> Reply {
+        let directory = match self.parent(who, cred, path) {
+            Ok(ino) => ino,
+            Err(errno) => return fail(errno),
+        };
+        if self.names.contains_key(path) {
+            return fail(Errno::EEXIST);
+        }
+        if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
+            return fail(Errno::EACCES);
+        }
+        let ino = self.new_inode(path, FileKind::Directory, cred, mode & 0o1777 & !UMASK);
+        self.names.insert(path.clone(), ino);
+        DONE
+    }
+
+    pub(super) fn rmdir(&mut self, who: Pid, cred: Cred, path: &Path) -> Reply {
+        let ino = match self.removable(who, cred, path) {
+            Ok(ino) => ino,
+            Err(errno) => return fail(errno),
+        };
+        if self.inode(ino).kind != FileKind::Directory {
+            return fail(Errno::ENOTDIR);
+        }
+        if self.names.keys().any(|name| name.parent() == Some(path)) {
+            return fail(Errno::ENOTEMPTY);
+        }
+        self.names.remove(path);
+        self.drop_link(ino);
+        DONE
+    }
+}

@@ -1,0 +1,221 @@
+//! The simulated machine: one [`World`] is the whole state that the kernel keeps, a plain value
+//! that can be cloned, compared and hashed.
+//!
+//! A world changes only by [`World::call`] (a process makes a system call), [`World::resume`] (a
+//! call that had to wait goes on), [`World::time_out`] and [`World::kill`] / [`World::die`].
+//! Numbers that a kernel hands out (inodes, ids, addresses) depend on what they are for and not
+//! on the order of the calls, so that calls that commute lead to equal worlds.
+//!
+//! Not modelled, because no call of the trait can show it: `fs.protected_regular` and its kin
+//! (they concern O_CREAT without O_EXCL), contents of files, links in the middle of a path.
+
+pub mod call;
+mod files;
+pub mod process;
+mod segments;
+mod semaphores;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qshm::kernel::{Errno, IpcId, IpcPerm, Wait};
+
+use call::{Call, Cred, DONE, Reply, fail};
+pub use files::{Inode, UMASK};
+pub use process::{Life, Process, Waiting};
+pub use segments::Segment;
+pub use semaphores::Set;
+
+/// Where a process stands in [`World::processes`].
+pub type Pid = usize;
+
+/// The whole machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// Whether the number of a file that is gone is given to the next one of the same path (as
+    /// ext4 does, and then it has the same `key_t`) or to none (as tmpfs does).
+    pub reuse_inodes: bool,
+    pub names: BTreeMap<Arc<Path>, u64>,
+    pub inodes: BTreeMap<u64, Inode>,
+    pub segments: BTreeMap<IpcId, Segment>,
+    pub sets: BTreeMap<IpcId, Set>,
+    pub processes: Vec<Process>,
+    /// How often a number was given out already, by what it is for.
+    given: BTreeMap<(For, i64), u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum For {
+    Inode,
+    Segment,
+    Set,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Answer(Reply),
+    /// The process waits; see [`World::ready`].
+    Waits,
+}
+
+impl World {
+    /// A machine with an empty `/tmp`, of mode 1777.
+    pub fn new() -> Self {
+        let mut world = Self {
+            reuse_inodes: true,
+            names: BTreeMap::new(),
+            inodes: BTreeMap::new(),
+            segments: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            processes: Vec::new(),
+            given: BTreeMap::new(),
+        };
+        world.plant_directory("/tmp", 0, 0, 0o1777);
+        world
+    }
+
+    /// Adds a process that has done nothing yet.
+    pub fn start(&mut self, cred: Cred, groups: &[u32]) -> Pid {
+        let pid = self.processes.len();
+        self.processes.push(Process::new(pid, cred, groups));
+        pid
+    }
+
+    /// One system call of a process that does not wait in another.
+    pub fn call(&mut self, who: Pid, cred: Cred, call: &Call) -> Step {
+        debug_assert!(self.processes[who].life == Life::Alive);
+        debug_assert!(self.processes[who].waiting.is_none());
+        let answer = match call {
+            Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
+            Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
+            Call::Pause(time) => {
+                self.processes[who].waiting = Some(Waiting::Pause(*time));
+                return Step::Waits;
+            }
+            Call::IsAlive(pid) => call::number(self.is_alive(*pid)),
+            Call::Open(path, how) => self.open(who, cred, path, *how),
+            Call::Reopen(fd) => self.reopen(who, cred, *fd),
+            Call::Close(fd) => {
+                self.close(who, *fd);
+                DONE
+            }
+            Call::Fstat(fd) => self.fstat(who, *fd),
+            Call::Lstat(path) => self.lstat(who, cred, path),
+            Call::Fchmod(fd, mode) => self.fchmod(who, cred, *fd, *mode),
+            Call::Fchgrp(fd, gid) => self.fchgrp(who, cred, *fd, *gid),
+            Call::Unlink(path) => self.unlink(who, cred, path),
+            Call::Mkdir(path, mode) => self.mkdir(who, cred, path, *mode),
+            Call::Rmdir(path) => self.rmdir(who, cred, path),
+            Call::ShmFind(key) => self.shm_find(*key),
+            Call::ShmCreate(key, size, mode) => self.shm_create(who, cred, *key, *size, *mode),
+            Call::ShmStat(id) => self.shm_stat(who, cred, *id),
+            Call::ShmSet(id, uid, gid, mode) => self.shm_set(cred, *id, *uid, *gid, *mode),
+            Call::ShmRemove(id) => self.shm_remove(cred, *id),
+            Call::ShmAttach(id, read_only) => self.shm_attach(who, cred, *id, *read_only),
+            Call::ShmDetach(address) => self.shm_detach(who, *address),
+            Call::ShmClear(address, size) => self.shm_clear(who, *address, *size),
+            Call::SemFind(key) => self.sem_find(*key),
+            Call::SemCreate(key, mode) => self.sem_create(cred, *key, *mode),
+            Call::SemStat(id) => self.sem_stat(who, cred, *id),
+            Call::SemSet(id, uid, gid, mode) => self.sem_set(cred, *id, *uid, *gid, *mode),
+            Call::SemRemove(id) => self.sem_remove(cred, *id),
+            Call::SemValue(id) => self.sem_value(who, cred, *id),
+            Call::SemWaiting(id) => self.sem_waiting(who, cred, *id),
+            Call::SemLastPid(id) => self.sem_last_pid(who, cred, *id),
+            Call::SemSetValue(id, value) => self.sem_set_value(who, cred, *id, *value),
+            Call::Peek(address) => self.peek(who, *address),
+            Call::Poke(address, value) => self.poke(who, *address, *value),
+        };
+        Step::Answer(answer)
+    }
+
+    /// Whether the call that `who` waits in can go on by itself.
+    pub fn ready(&self, who: Pid) -> bool {
+        match &self.processes[who].waiting {
+            None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. }) => false,
+            Some(Waiting::Answered(_)) => true,
+            Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
+        }
+    }
+
+    /// Lets the call that `who` waits in go on; it must be [`Self::ready`].
+    pub fn resume(&mut self, who: Pid) -> Reply {
+        match self.processes[who].waiting.take() {
+            Some(Waiting::Answered(reply)) => reply,
+            Some(Waiting::Lock { fd, lock, .. }) => {
+                self.take_lock(who, fd, lock);
+                DONE
+            }
+            other => panic!("process {who} cannot go on from {other:?}"),
+        }
+    }
+
+    /// When the call that `who` waits in gives up, counted from its begin.
+    pub fn patience(&self, who: Pid) -> Option<Duration> {
+        let wait = match self.processes[who].waiting.as_ref()? {
+            Waiting::Pause(time) => return Some(*time),
+            Waiting::Lock { wait, .. } | Waiting::Semaphore { wait, .. } => *wait,
+            Waiting::Answered(_) => return None,
+        };
+        match wait {
+            Wait::AtMost(time) => Some(time),
+            Wait::No | Wait::Forever => None,
+        }
+    }
+
+    /// The time that the call may wait is over.
+    pub fn time_out(&mut self, who: Pid) -> Reply {
+        self.stop_waiting(who);
+        match self.processes[who].waiting.take() {
+            Some(Waiting::Pause(_)) => DONE,
+            _ => fail(Errno::EAGAIN),
+        }
+    }
+
+    fn next_number(&mut self, purpose: For, base: i64) -> u32 {
+        let given = self.given.entry((purpose, base)).or_default();
+        *given += 1;
+        *given - 1
+    }
+
+    /// ipcperms(): the object's creator counts as its owner.
+    fn ipc_may(&self, who: Pid, cred: Cred, perm: &IpcPerm, wanted: u32) -> bool {
+        let granted = if cred.uid == perm.cuid || cred.uid == perm.uid {
+            perm.mode >> 6
+        } else if self.in_group(who, cred, perm.cgid) || self.in_group(who, cred, perm.gid) {
+            perm.mode >> 3
+        } else {
+            perm.mode
+        };
+        cred.uid == 0 || wanted & !granted & 0o7 == 0
+    }
+
+    fn in_group(&self, who: Pid, cred: Cred, gid: u32) -> bool {
+        cred.gid == gid || self.processes[who].groups.contains(&gid)
+    }
+}
+
+/// Whether IPC_SET and IPC_RMID are allowed.
+fn ipc_owns(cred: Cred, perm: &IpcPerm) -> bool {
+    cred.uid == 0 || cred.uid == perm.cuid || cred.uid == perm.uid
+}
+
+fn new_perm(cred: Cred, mode: u32) -> IpcPerm {
+    IpcPerm {
+        uid: cred.uid,
+        gid: cred.gid,
+        cuid: cred.uid,
+        cgid: cred.gid,
+        mode: mode & 0o777,
+    }
+}
+
+/// A number from a text or another number, the same in every run.
+fn spread(bytes: impl IntoIterator<Item = u8>) -> u32 {
+    bytes.into_iter().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}

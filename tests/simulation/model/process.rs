@@ -1,0 +1,158 @@
+//! Processes: what they hold, what they wait for, and how they die.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use qshm::kernel::{Fd, FileLock, IpcId, Wait};
+
+use super::call::{Cred, Reply};
+use super::{Pid, World};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub pid: Pid,
+    pub cred: Cred,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    pub life: Life,
+    pub fds: BTreeMap<Fd, Handle>,
+    pub attached: BTreeMap<usize, Attachment>,
+    pub attachments_made: usize,
+    /// SEM_UNDO, by set.
+    pub undo: BTreeMap<IpcId, i32>,
+    pub waiting: Option<Waiting>,
+}
+
+/// An open file description; the trait has no dup(2), so each has one descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Handle {
+    pub ino: u64,
+    pub lock: Option<FileLock>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Attachment {
+    pub id: IpcId,
+    pub read_only: bool,
+}
+
+/// A process ends in three steps that others can see one by one: its memory goes (and with it
+/// the attachments), then its semaphore operations are undone, then its files are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Life {
+    Alive,
+    LosesMemory,
+    LosesSemaphores,
+    LosesFiles,
+    Gone,
+}
+
+/// What a process waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    Lock {
+        fd: Fd,
+        lock: FileLock,
+        wait: Wait,
+    },
+    Semaphore {
+        id: IpcId,
+        delta: i16,
+        wait: Wait,
+    },
+    Pause(Duration),
+    /// Somebody else has performed or ended the operation, the process has not run since.
+    Answered(Reply),
+}
+
+impl Process {
+    pub fn new(pid: Pid, cred: Cred, groups: &[u32]) -> Self {
+        Self {
+            pid,
+            cred,
+            groups: groups.to_vec(),
+            life: Life::Alive,
+            fds: BTreeMap::new(),
+            attached: BTreeMap::new(),
+            attachments_made: 0,
+            undo: BTreeMap::new(),
+            waiting: None,
+        }
+    }
+
+    /// What getpid(2) says.
+    pub fn number(&self) -> i32 {
+        number_of(self.pid)
+    }
+}
+
+pub fn number_of(pid: Pid) -> i32 {
+    i32::try_from(pid).unwrap() + 101
+}
+
+impl World {
+    /// A process that was killed and not yet waited for still has its pid; here its parent waits
+    /// at once.
+    pub(super) fn is_alive(&self, number: i32) -> bool {
+        let mut all = self.processes.iter();
+        all.any(|process| process.number() == number && process.life != Life::Gone)
+    }
+
+    /// The process ends, of itself or by a signal: it makes no further call. [`Self::die`] has
+    /// to be called until it is gone.
+    pub fn kill(&mut self, who: Pid) {
+        self.stop_waiting(who);
+        let process = &mut self.processes[who];
+        process.waiting = None;
+        process.life = Life::LosesMemory;
+        self.skip_empty_steps(who);
+    }
+
+    /// Whether [`Self::die`] has something to do.
+    pub fn dying(&self, who: Pid) -> bool {
+        !matches!(self.processes[who].life, Life::Alive | Life::Gone)
+    }
+
+    /// One step of a process's death.
+    pub fn die(&mut self, who: Pid) {
+        match self.processes[who].life {
+            Life::Alive | Life::Gone => panic!("process {who} is not dying"),
+            Life::LosesMemory => {
+                let addresses: Vec<usize> = self.processes[who].attached.keys().copied().collect();
+                for address in addresses {
+                    let _ = self.shm_detach(who, address);
+                }
+            }
+            Life::LosesSemaphores => self.undo(who),
+            Life::LosesFiles => {
+                // In order, up to the first that somebody else can notice.
+                loop {
+                    let Some((fd, handle)) = self.processes[who].fds.first_key_value() else {
+                        break;
+                    };
+                    let (fd, locked) = (*fd, handle.lock.is_some());
+                    self.close(who, fd);
+                    if locked {
+                        break;
+                    }
+                }
+            }
+        }
+        self.skip_empty_steps(who);
+    }
+
+    /// Steps in which nothing happens are no steps, which keeps the number of schedules down.
+    fn skip_empty_steps(&mut self, who: Pid) {
+        let process = &mut self.processes[who];
+        if process.life == Life::LosesMemory && process.attached.is_empty() {
+            process.life = Life::LosesSemaphores;
+        }
+        if process.life == Life::LosesSemaphores && process.undo.is_empty() {
+            process.life = Life::LosesFiles;
+        }
+        if process.life == Life::LosesFiles && process.fds.is_empty() {
+            process.life = Life::Gone;
+            process.attachments_made = 0;
+        }
+    }
+}
