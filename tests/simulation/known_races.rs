@@ -6,6 +6,7 @@ use qshm::kernel::{Errno, FileLock, IpcId, Kernel, Open, Wait};
 
 use crate::explore::explore;
 use crate::scenario::{Member, Scenario, member, nothing_left};
+use crate::schedules::{pct, random};
 use crate::sim_process::{SimProcess, User};
 
 const SEGMENT: i32 = 0x5101_0001;
@@ -143,4 +144,35 @@ fn a_lock_file_removed_under_its_lock_is_not() {
     let found = explore(&scenario, usize::MAX);
     println!("{found:?}");
     assert_eq!(found.wrong, None);
+}
+
+#[test]
+fn random_schedules_find_them_too() {
+    let scenario = Scenario::new("set on create", two(set_on_create));
+    for (how, ran) in [
+        ("random", random(&scenario, 2000, 1)),
+        ("PCT", pct(&scenario, 3, 2000, 1)),
+    ] {
+        println!("{how}: found after {} schedules", ran.schedules);
+        let wrong = ran.wrong.expect("the race must be found");
+        assert!(wrong.contains("G2"), "{wrong}");
+    }
+}
+
+#[test]
+fn random_schedules_find_nothing_where_nothing_is() {
+    let mut members = two(unlink_under_lock);
+    members.extend(two(unlink_under_lock));
+    let mut scenario = Scenario::new("unlink under lock", members);
+    scenario.kills = 2;
+    for (how, ran) in [
+        ("random", random(&scenario, 1000, 1)),
+        ("PCT", pct(&scenario, 3, 1000, 1)),
+    ] {
+        println!(
+            "{how}: {} schedules, {} calls, {} kills",
+            ran.schedules, ran.calls, ran.kills
+        );
+        assert_eq!(ran.wrong, None);
+    }
 }

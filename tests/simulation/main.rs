@@ -24,6 +24,7 @@ mod explore;
 mod known_races;
 mod model;
 mod scenario;
+mod schedules;
 mod sim_process;
 
 /// Numbers that look random and are the same for a seed in every run.
