@@ -17,7 +17,7 @@ private:
     void readInput();
 
     // A signal handler may do little more than write to a pipe; the event loop reads it.
-    int m_pipe[2] = {-1, -1};
+    int m_pipe[2] = { -1, -1 };
     std::optional<QSocketNotifier> m_signal;
     std::optional<QSocketNotifier> m_input;
 };

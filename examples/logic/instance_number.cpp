@@ -30,7 +30,7 @@ void keepBusy(std::chrono::microseconds duration)
 
 } // namespace
 
-InstanceNumber::InstanceNumber(const QString &key) : m_memory(key) {}
+InstanceNumber::InstanceNumber(const QString &key) : m_memory(key) { }
 
 InstanceNumber::~InstanceNumber()
 {
@@ -80,7 +80,7 @@ QString InstanceNumber::errorMessage() const
         return m_ownError;
     return QStringLiteral("Unable to create shared memory to hold instance number, "
                           "Qt error code: %1, Qt error string: %2")
-        .arg(QString::number(m_memory.error()), m_memory.errorString());
+            .arg(QString::number(m_memory.error()), m_memory.errorString());
 }
 
 // Whoever made the segment chose its size.
@@ -89,6 +89,6 @@ bool InstanceNumber::hasRoomForCounter()
     if (m_memory.size() >= int(sizeof(qint32)))
         return true;
     m_ownError = QStringLiteral("Shared memory of %1 bytes is too small to hold instance number")
-                     .arg(m_memory.size());
+                         .arg(m_memory.size());
     return false;
 }

@@ -8,8 +8,9 @@
 #include <optional>
 
 // What a test wants to happen between lock() and unlock().
-struct InLock {
-    std::chrono::microseconds work{0};
+struct InLock
+{
+    std::chrono::microseconds work { 0 };
     bool crash = false;
 };
 

@@ -16,7 +16,8 @@ namespace {
 constexpr int noNumber = 1;
 constexpr int noDatabase = 2;
 
-struct Options {
+struct Options
+{
     QString key;
     QString databaseFolder;
     InLock inLock;
@@ -30,29 +31,28 @@ Options parse(const QCoreApplication &app)
     const QCommandLineOption key(QStringLiteral("key"), QStringLiteral("Key of the counter."),
                                  QStringLiteral("key"), QStringLiteral("logic-instance-number"));
     const QCommandLineOption database(
-        QStringLiteral("database"),
-        QStringLiteral("Folder of the protocol search databases (default: a temporary one)."),
-        QStringLiteral("folder"));
+            QStringLiteral("database"),
+            QStringLiteral("Folder of the protocol search databases (default: a temporary one)."),
+            QStringLiteral("folder"));
     const QCommandLineOption workInLock(QStringLiteral("work-in-lock"),
                                         QStringLiteral("Stay this long between lock and unlock."),
                                         QStringLiteral("microseconds"), QStringLiteral("0"));
-    const QCommandLineOption crashInLock(
-        QStringLiteral("crash-in-lock"), QStringLiteral("Be killed between lock and unlock."));
+    const QCommandLineOption crashInLock(QStringLiteral("crash-in-lock"),
+                                         QStringLiteral("Be killed between lock and unlock."));
     const QCommandLineOption crash(QStringLiteral("crash"),
                                    QStringLiteral("Abort after taking a number."));
     const QCommandLineOption hold(
-        QStringLiteral("hold"),
-        QStringLiteral("Run until standard input is closed, or SIGTERM or SIGINT arrives."));
-    const QCommandLineOption count(
-        QStringLiteral("count"),
-        QStringLiteral("Only say how many instances are counted."));
+            QStringLiteral("hold"),
+            QStringLiteral("Run until standard input is closed, or SIGTERM or SIGINT arrives."));
+    const QCommandLineOption count(QStringLiteral("count"),
+                                   QStringLiteral("Only say how many instances are counted."));
 
     QCommandLineParser parser;
     parser.setApplicationDescription(
-        QStringLiteral("Takes an instance number from shared memory, and gives it back."));
+            QStringLiteral("Takes an instance number from shared memory, and gives it back."));
     parser.addHelpOption();
     parser.addVersionOption();
-    parser.addOptions({key, database, workInLock, crashInLock, crash, hold, count});
+    parser.addOptions({ key, database, workInLock, crashInLock, crash, hold, count });
     parser.process(app);
 
     Options options;
@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 {
     QCoreApplication app(argc, argv);
     QCoreApplication::setApplicationVersion(
-        QStringLiteral("with Qt %1").arg(QString::fromLatin1(qVersion())));
+            QStringLiteral("with Qt %1").arg(QString::fromLatin1(qVersion())));
     const Options options = parse(app);
     if (options.count)
         return showCount(options);

@@ -28,5 +28,5 @@ bool SearchDatabase::open()
 QString SearchDatabase::errorMessage() const
 {
     return QStringLiteral("Unable to open protocol search database %1: %2")
-        .arg(m_file.fileName(), m_file.errorString());
+            .arg(m_file.fileName(), m_file.errorString());
 }
