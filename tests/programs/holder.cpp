@@ -7,6 +7,7 @@
 //   create SIZE [ro] / attach [ro] / detach / lock / unlock
 //   number                  the four bytes at the start, then adds one
 //   get / put N             the four bytes at the start
+//   fill N / filled N       writes, or looks for, a pattern from start to end
 //   size / attached / error
 //   new                     deletes the object and makes another
 //   guarded N               std::lock_guard around putting N
@@ -15,6 +16,9 @@
 //
 // Ends cleanly when standard input ends, "quit" likewise, "exit" without
 // destructors.
+
+// So that it also runs on an older Qt 5 than it is built with.
+#define QT_NO_VERSION_TAGGING
 
 #include <QSharedMemory>
 #include <QString>
@@ -89,6 +93,8 @@ private:
         auto *content = static_cast<int *>(memory->data());
         if (!content)
             return "not attached";
+        if (command == "fill" || command == "filled")
+            return pattern(command == "fill", value);
         if (command == "number")
             return std::to_string((*content)++);
         if (command == "put") {
@@ -101,6 +107,19 @@ private:
             return "ok";
         }
         return "what?";
+    }
+
+    std::string pattern(bool write, int start)
+    {
+        auto *bytes = static_cast<unsigned char *>(memory->data());
+        for (decltype(memory->size()) i = 0; i < memory->size(); ++i) {
+            const auto wanted = static_cast<unsigned char>(i * 7 + start);
+            if (write)
+                bytes[i] = wanted;
+            else if (bytes[i] != wanted)
+                return "differs at " + std::to_string(i);
+        }
+        return "ok";
     }
 
     std::string answerSemaphore(const std::string &command, std::istringstream &words)
