@@ -117,9 +117,13 @@ mod tests {
 
     #[test]
     fn text_is_qts_with_the_rest_in_parentheses() {
-        let error = Error::new(ErrorKind::UnknownError, "%1: unknown error %2", "QSharedMemory::attach")
-            .with_errno(38)
-            .with_detail("no System V here");
+        let error = Error::new(
+            ErrorKind::UnknownError,
+            "%1: unknown error %2",
+            "QSharedMemory::attach",
+        )
+        .with_errno(38)
+        .with_detail("no System V here");
         assert_eq!(
             error.to_string(),
             "QSharedMemory::attach: unknown error 38 (no System V here)"

@@ -22,7 +22,28 @@
 //! lifecycle rules over a kernel), the Qt classes, [`diagnosis`], the C++ bridge.
 
 pub mod access;
+pub mod diagnosis;
 pub mod identity;
 pub mod kernel;
 pub mod key;
 
+pub mod options;
+
+mod actor;
+mod error;
+mod key_file;
+mod place;
+mod segment;
+mod semaphore;
+mod shared_memory;
+mod system_semaphore;
+mod texts;
+mod trouble;
+
+pub use access::Access;
+pub use diagnosis::Diagnosis;
+pub use error::{Error, ErrorKind};
+pub use key::Key;
+pub use options::{InTheWay, Leftover, Options, OptionsUpdate};
+pub use shared_memory::{AccessMode, SharedMemory};
+pub use system_semaphore::{OpenMode, SystemSemaphore};

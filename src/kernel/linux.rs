@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod pid;
+mod proc;
 mod system_v;
 
 use std::ffi::CStr;
@@ -18,8 +19,10 @@ use nix::sys::stat::{Mode, SFlag};
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, Kernel, Open, SemStat, ShmStat, Wait,
+    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open, SemStat,
+    ShmStat, Wait,
 };
+use crate::diagnosis::Process;
 
 /// The running kernel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,8 +88,11 @@ impl Kernel for Linux {
     }
 
     fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno> {
-        let common =
-            OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let common = OFlag::O_RDONLY
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_NONBLOCK
+            | OFlag::O_NOCTTY
+            | OFlag::O_CLOEXEC;
         let fd = match how {
             Open::Existing => open(path, common, Mode::empty()),
             Open::New(mode) => open(
@@ -100,7 +106,11 @@ impl Kernel for Linux {
 
     fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
         let path = format!("/proc/self/fd/{fd}");
-        let again = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty())?;
+        let again = open(
+            path.as_str(),
+            OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(again.into_raw_fd())
     }
 
@@ -250,6 +260,18 @@ impl Kernel for Linux {
 
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
         system_v::sem_op(id, delta, wait)
+    }
+
+    fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {
+        proc::shm_peek(id)
+    }
+
+    fn sem_peek(&self, id: IpcId) -> Option<IpcPerm> {
+        proc::sem_peek(id)
+    }
+
+    fn attached_processes(&self, id: IpcId) -> Vec<Process> {
+        proc::attached_processes(id)
     }
 
     fn pause(&self, time: Duration) {

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 pub use nix::errno::Errno;
 
+use crate::diagnosis::Process;
+
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
 
@@ -258,6 +260,22 @@ pub trait Kernel: Clone {
     /// semtimedop(2) of one operation with `SEM_UNDO`; `delta` is not 0. `EINTR` is not passed
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
+
+    /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
+    /// at. For diagnosis only, as the next two; a kernel that can't tell says nothing.
+    fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {
+        None
+    }
+
+    /// What `/proc/sysvipc/sem` says of a semaphore's owner and mode.
+    fn sem_peek(&self, _id: IpcId) -> Option<IpcPerm> {
+        None
+    }
+
+    /// The processes that are attached to a segment, as far as `/proc` shows them.
+    fn attached_processes(&self, _id: IpcId) -> Vec<Process> {
+        Vec::new()
+    }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).
     fn pause(&self, time: Duration);

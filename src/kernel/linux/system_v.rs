@@ -35,17 +35,13 @@ pub fn shm_create(key: IpcKey, size: usize, mode: u32) -> Result<IpcId, Errno> {
     check(unsafe { libc::shmget(key, size, flags) })
 }
 
-fn shm_status(id: IpcId) -> Result<libc::shmid_ds, Errno> {
-    let mut status = MaybeUninit::uninit();
-    // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-    unsafe {
-        check(libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()))?;
-        Ok(status.assume_init())
-    }
-}
-
 pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
-    let status = shm_status(id)?;
+    let mut status: MaybeUninit<libc::shmid_ds> = MaybeUninit::uninit();
+    // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
+    let status = unsafe {
+        check(libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()))?;
+        status.assume_init()
+    };
     #[allow(clippy::useless_conversion)]
     let mode = u32::from(status.shm_perm.mode);
     Ok(ShmStat {
@@ -59,7 +55,8 @@ pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
 }
 
 pub fn shm_set(id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
-    let mut status = shm_status(id)?;
+    // SAFETY: a struct of numbers, of which IPC_SET reads these three alone.
+    let mut status: libc::shmid_ds = unsafe { std::mem::zeroed() };
     status.shm_perm.uid = uid;
     status.shm_perm.gid = gid;
     status.shm_perm.mode = mode as _;
@@ -106,17 +103,13 @@ pub fn sem_create(key: IpcKey, mode: u32) -> Result<IpcId, Errno> {
     check(unsafe { libc::semget(key, 1, flags) })
 }
 
-fn sem_status(id: IpcId) -> Result<libc::semid_ds, Errno> {
+pub fn sem_stat(id: IpcId) -> Result<SemStat, Errno> {
     let mut status: MaybeUninit<libc::semid_ds> = MaybeUninit::uninit();
     // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-    unsafe {
+    let status = unsafe {
         check(libc::semctl(id, 0, libc::IPC_STAT, status.as_mut_ptr()))?;
-        Ok(status.assume_init())
-    }
-}
-
-pub fn sem_stat(id: IpcId) -> Result<SemStat, Errno> {
-    let status = sem_status(id)?;
+        status.assume_init()
+    };
     Ok(SemStat {
         perm: ipc_perm(&status.sem_perm),
         count: status.sem_nsems,
@@ -124,7 +117,8 @@ pub fn sem_stat(id: IpcId) -> Result<SemStat, Errno> {
 }
 
 pub fn sem_set(id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
-    let mut status = sem_status(id)?;
+    // SAFETY: a struct of numbers, of which IPC_SET reads these three alone.
+    let mut status: libc::semid_ds = unsafe { std::mem::zeroed() };
     status.sem_perm.uid = uid;
     status.sem_perm.gid = gid;
     status.sem_perm.mode = mode as _;
@@ -161,7 +155,9 @@ pub fn sem_op(id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
     loop {
         let left = match (wait, deadline) {
             (Wait::AtMost(time), None) => Some(time),
-            (Wait::AtMost(_), Some(end)) => Some(Instant::saturating_duration_since(&end, Instant::now())),
+            (Wait::AtMost(_), Some(end)) => {
+                Some(Instant::saturating_duration_since(&end, Instant::now()))
+            }
             _ => None,
         };
         let left = left.map(timespec);
@@ -169,7 +165,13 @@ pub fn sem_op(id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
         // SAFETY: one operation, which lives here, and a timeout that does or is null. libc has
         // no semtimedop; the system call has the same arguments.
         let answer = unsafe {
-            libc::syscall(libc::SYS_semtimedop, id, &raw mut operation, 1usize, timeout)
+            libc::syscall(
+                libc::SYS_semtimedop,
+                id,
+                &raw mut operation,
+                1usize,
+                timeout,
+            )
         };
         match Errno::result(answer) {
             Err(Errno::EINTR) => {

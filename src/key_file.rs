@@ -1,0 +1,190 @@
+//! Key files: plain files that a key leads to and that carry the locks.
+//!
+//! A key file is opened without `O_CREAT` first (`fs.protected_regular` refuses it for another
+//! user's file in a sticky directory), then made with `O_EXCL`; it must be a plain file with one
+//! link and an owner whom the policy trusts. Locks are flock(2): they need only permission to
+//! read, belong to the open file and end with the process.
+
+use std::path::{Path, PathBuf};
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Open, Wait};
+use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+
+/// How often a file that others replace meanwhile is tried anew.
+const ATTEMPTS: usize = 1000;
+
+/// An open key file, closed when dropped.
+#[derive(Debug)]
+pub(crate) struct KeyFile<K: Kernel> {
+    kernel: K,
+    fd: Fd,
+    /// The process that opened it: a forked child shares the open file, and so its locks.
+    pid: i32,
+    path: PathBuf,
+    pub stat: FileStat,
+    /// Made by us just now.
+    pub made: bool,
+}
+
+impl<K: Kernel> KeyFile<K> {
+    /// Opens a key file, or makes it if `make` says so. `None`: it is not there.
+    pub fn open(
+        actor: &Actor<K>,
+        path: &Path,
+        make: bool,
+        step: Step,
+    ) -> Result<Option<Self>, Trouble> {
+        let kernel = &actor.kernel;
+        for _ in 0..ATTEMPTS {
+            let (fd, made) = match kernel.open(path, Open::Existing) {
+                Ok(fd) => (fd, false),
+                Err(Errno::ENOENT) if !make => return Ok(None),
+                Err(Errno::ENOENT) => match actor.make_key_file(path) {
+                    Ok(fd) => (fd, true),
+                    Err(Errno::EEXIST) => continue,
+                    Err(errno) => return Err(Trouble::system(step, errno, path)),
+                },
+                Err(errno) => return Err(refused(actor, path, step, errno)),
+            };
+            match kernel.fstat(fd) {
+                Ok(stat) => {
+                    let file = KeyFile {
+                        kernel: kernel.clone(),
+                        fd,
+                        pid: kernel.getpid(),
+                        path: path.to_owned(),
+                        stat,
+                        made,
+                    };
+                    if stat.links == 0 {
+                        continue;
+                    }
+                    if let Some(fault) = fault(actor, &stat) {
+                        return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
+                    }
+                    return Ok(Some(file));
+                }
+                Err(errno) => {
+                    kernel.close(fd);
+                    return Err(Trouble::system(step, errno, path));
+                }
+            }
+        }
+        Err(Trouble::Busy(path.to_owned()))
+    }
+
+    /// Opens (or makes) a key file and takes its lock exclusively: the lifecycle lock.
+    pub fn lock(actor: &Actor<K>, path: &Path, make: bool) -> Result<Option<Self>, Trouble> {
+        for _ in 0..ATTEMPTS {
+            let Some(file) = Self::open(actor, path, make, Step::KeyFile)? else {
+                return Ok(None);
+            };
+            file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
+            if file.is_in_place() {
+                return Ok(Some(file));
+            }
+        }
+        Err(Trouble::Busy(path.to_owned()))
+    }
+
+    /// Takes a lock.
+    pub fn take(&self, lock: FileLock, wait: Wait) -> Result<(), Trouble> {
+        match self.kernel.flock(self.fd, lock, wait) {
+            Ok(()) => Ok(()),
+            Err(Errno::EAGAIN) => Err(Trouble::Busy(self.path.clone())),
+            Err(errno) => Err(Trouble::system(Step::KeyFile, errno, &self.path)),
+        }
+    }
+
+    /// Takes the lock exclusively if nobody else has any; says whether it did. A shared lock
+    /// held before is gone either way.
+    pub fn try_exclusive(&self) -> bool {
+        self.kernel
+            .flock(self.fd, FileLock::Exclusive, Wait::No)
+            .is_ok()
+    }
+
+    /// Gives the lock back and keeps the file open, which keeps its inode number (and so its
+    /// key) from being given to another file.
+    pub fn release(&self) {
+        let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
+    }
+
+    /// Whether this process opened it, and is no forked child of the one that did.
+    pub fn is_own(&self) -> bool {
+        self.pid == self.kernel.getpid()
+    }
+
+    /// The same file with locks of its own, for a forked child.
+    pub fn reopened(&self) -> Result<Self, Trouble> {
+        let fd = self
+            .kernel
+            .reopen(self.fd)
+            .map_err(|errno| Trouble::system(Step::KeyFile, errno, &self.path))?;
+        Ok(KeyFile {
+            kernel: self.kernel.clone(),
+            fd,
+            pid: self.kernel.getpid(),
+            path: self.path.clone(),
+            stat: self.stat,
+            made: false,
+        })
+    }
+
+    /// Whether this file is still the one at its path.
+    pub fn is_in_place(&self) -> bool {
+        self.kernel
+            .lstat(&self.path)
+            .is_ok_and(|now| now.same_file(&self.stat))
+    }
+
+    /// Removes the file from its path, under its lock, if it is still there and has never held
+    /// anything: a native key may be any file.
+    pub fn unlink(&self) {
+        if self.stat.size == 0 && self.is_in_place() {
+            let _ = self.kernel.unlink(&self.path);
+        }
+    }
+}
+
+impl<K: Kernel> Drop for KeyFile<K> {
+    fn drop(&mut self) {
+        // An application that closed all descriptors may have another file under the number.
+        if self
+            .kernel
+            .fstat(self.fd)
+            .is_ok_and(|now| now.same_file(&self.stat))
+        {
+            self.kernel.close(self.fd);
+        }
+    }
+}
+
+/// What is wrong with a file that could be opened.
+fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
+    if stat.kind != FileKind::Regular {
+        Some(FileFault::NotPlain)
+    } else if stat.links > 1 {
+        Some(FileFault::HardLinks)
+    } else if !actor.options.access.trusts_file(&actor.identity, stat) {
+        Some(FileFault::Foreign)
+    } else {
+        None
+    }
+}
+
+/// A file that could not be opened: in the way if it is there, else a failure of the system.
+fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Trouble {
+    let stat = actor.kernel.lstat(path).ok();
+    match (errno, stat) {
+        (Errno::ELOOP, Some(_)) => Trouble::InTheWay(Obstacle::file(path, FileFault::Link, stat)),
+        (Errno::EACCES | Errno::EPERM, Some(_)) => {
+            Trouble::InTheWay(Obstacle::file(path, FileFault::Unreadable, stat))
+        }
+        (Errno::ENXIO | Errno::ENODEV | Errno::EISDIR, Some(_)) => {
+            Trouble::InTheWay(Obstacle::file(path, FileFault::NotPlain, stat))
+        }
+        _ => Trouble::system(step, errno, path),
+    }
+}

@@ -1,0 +1,426 @@
+//! Finding the one place where a key's segment is or will be, under its lifecycle lock.
+//!
+//! Two processes of one identity must end up in the same place, also while what was in the way
+//! comes and goes. So each makes its own key file visible before it looks at the other place:
+//! who goes to the machine-wide place locks it first and then looks aside; who goes aside locks
+//! there first and then looks again whether the machine-wide place is still barred. A live
+//! segment aside always wins, since only processes of ours are there.
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, IpcId, IpcKey, Kernel, ShmStat};
+use crate::key_file::KeyFile;
+use crate::options::InTheWay;
+use crate::place::{Place, Places};
+use crate::semaphore;
+use crate::trouble::{Obstacle, Trouble};
+
+use super::look::{Look, look};
+use super::sweep::{remove_leftover, sweep};
+
+/// How often entering begins again because others changed something meanwhile.
+const ATTEMPTS: usize = 1000;
+
+/// What the place is entered for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To make a segment: a key file is made where there is none.
+    Create,
+    /// To attach to one, with these rights as in [`crate::access::grants`].
+    Attach { want: u32 },
+}
+
+impl Purpose {
+    fn want(self) -> u32 {
+        match self {
+            Purpose::Create => 0o6,
+            Purpose::Attach { want } => want,
+        }
+    }
+}
+
+/// A place under its lifecycle lock.
+#[derive(Debug)]
+pub(crate) struct Room<K: Kernel> {
+    pub place: Place,
+    pub file: KeyFile<K>,
+    pub key: IpcKey,
+    pub segment: Content,
+    /// What is in the way of the machine-wide place, if this is the one aside.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// What is in a [`Room`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Content {
+    /// No segment.
+    Nothing,
+    /// A segment in use.
+    Live(IpcId),
+    /// One that nobody uses and that we can't remove, but may use: of another user under a
+    /// policy that shares.
+    Abandoned(IpcId, ShmStat),
+}
+
+/// Where entering led.
+#[derive(Debug)]
+pub(crate) enum Entered<K: Kernel> {
+    /// Into a place.
+    Room(Room<K>),
+    /// Nowhere: there is no segment to attach to.
+    Nowhere {
+        /// Whether there was a key file.
+        key_file: bool,
+        /// What is in the way of a segment that we may not use.
+        obstacle: Option<Obstacle>,
+    },
+}
+
+fn nowhere<K: Kernel>(key_file: bool) -> Entered<K> {
+    Entered::Nowhere {
+        key_file,
+        obstacle: None,
+    }
+}
+
+/// Enters the place of a key. `barred` is what an earlier attempt found in the way.
+pub(crate) fn enter<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    purpose: Purpose,
+    mut barred: Option<Obstacle>,
+) -> Result<Entered<K>, Trouble> {
+    for _ in 0..ATTEMPTS {
+        let step = match barred.take() {
+            Some(obstacle) => step_aside(actor, places, purpose, obstacle),
+            None => match enter_machine_wide(actor, places, purpose) {
+                Err(Trouble::InTheWay(obstacle)) => step_aside(actor, places, purpose, obstacle),
+                step => step,
+            },
+        };
+        match step {
+            Err(Trouble::Changed) => {}
+            step => return step,
+        }
+    }
+    Err(Trouble::Busy(places.machine.segment.clone()))
+}
+
+/// Enters the machine-wide place, or the one aside if it is in use.
+fn enter_machine_wide<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    purpose: Purpose,
+) -> Result<Entered<K>, Trouble> {
+    let place = &places.machine;
+    let file = KeyFile::lock(actor, &place.segment, purpose == Purpose::Create);
+    // Looked at in any case, and after the machine-wide key file is ours or known to be barred.
+    if let Some(room) = live_aside(actor, places, purpose)? {
+        if let Ok(Some(file)) = file {
+            if file.made {
+                file.unlink();
+            }
+        }
+        return Ok(Entered::Room(room));
+    }
+    let Some(file) = file? else {
+        return Ok(nowhere(false));
+    };
+    let looked = look(actor, place, &file.stat, purpose.want());
+    match settle(actor, place, file, looked?, purpose)? {
+        Settled::Entered(entered) => Ok(entered),
+        Settled::OnlyRootCan { file, id } => clear_as_root(actor, places, purpose, file, id),
+    }
+}
+
+/// What a look at a locked place led to.
+enum Settled<K: Kernel> {
+    Entered(Entered<K>),
+    /// A leftover that is in the way of our identity, but that this process can remove.
+    OnlyRootCan {
+        file: KeyFile<K>,
+        id: IpcId,
+    },
+}
+
+/// Acts on what was seen at a place: enters it, or clears a leftover first.
+fn settle<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    file: KeyFile<K>,
+    looked: Look,
+    purpose: Purpose,
+) -> Result<Settled<K>, Trouble> {
+    let room = |file, key, segment| {
+        Settled::Entered(Entered::Room(Room {
+            place: place.clone(),
+            file,
+            key,
+            segment,
+            obstacle: None,
+        }))
+    };
+    let key = semaphore::usable_key(actor, &place.segment, &file.stat)?;
+    match looked {
+        Look::Foreign(obstacle) => {
+            if file.made {
+                file.unlink();
+            }
+            Err(Trouble::InTheWay(obstacle))
+        }
+        // A key is half a device and a quarter of an inode number: a new key file may lead to
+        // the segment of another key. It is kept open until the next one has another number.
+        Look::Live { .. } if file.made => {
+            let next = retry_elsewhere(actor, place, &file);
+            drop(file);
+            next.and(Err(Trouble::Changed))
+        }
+        Look::Live { id } => Ok(room(file, key, Content::Live(id))),
+        Look::Nothing if !actor.may_open(&file.stat) => {
+            // Root's key file without a segment, found by root for its user, who can't open it.
+            Ok(Settled::OnlyRootCan { file, id: -1 })
+        }
+        Look::Nothing if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
+        Look::Nothing => {
+            sweep(actor, place, file, false);
+            Ok(Settled::Entered(nowhere(true)))
+        }
+        Look::Leftover {
+            id,
+            in_the_way: true,
+            ..
+        } => Ok(Settled::OnlyRootCan { file, id }),
+        Look::Leftover {
+            id,
+            stat,
+            removable: false,
+            ..
+        } => {
+            if purpose == Purpose::Create {
+                Ok(room(file, key, Content::Abandoned(id, stat)))
+            } else {
+                Ok(Settled::Entered(nowhere(true)))
+            }
+        }
+        Look::Leftover { id, stat, .. } => {
+            if !wait_for_qt(actor, place, id) {
+                // A process of real Qt was just making it.
+                return Err(Trouble::Changed);
+            }
+            remove_leftover(actor, place, id, &stat)?;
+            if purpose == Purpose::Create {
+                Ok(room(file, key, Content::Nothing))
+            } else {
+                sweep(actor, place, file, false);
+                Ok(Settled::Entered(nowhere(true)))
+            }
+        }
+    }
+}
+
+/// Makes sure that no process of real Qt is between making a segment and attaching to it: it
+/// keeps Qt's lock meanwhile. Says whether the segment is still without anybody.
+fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place, id: IpcId) -> bool {
+    if let Some(path) = place.semaphore_to_clear() {
+        let taken = semaphore::courtesy(actor, &path);
+        semaphore::end_courtesy(actor, taken);
+    }
+    match actor.kernel.shm_stat(id) {
+        Ok(stat) => stat.attached == 0,
+        Err(_) => true,
+    }
+}
+
+/// Gives up a new key file whose number is taken, once another file of that name has another.
+fn retry_elsewhere<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    file: &KeyFile<K>,
+) -> Result<(), Trouble> {
+    file.unlink();
+    match actor.make_key_file(&place.segment) {
+        Ok(fd) => {
+            actor.kernel.close(fd);
+            Ok(())
+        }
+        Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(Trouble::system(
+            crate::trouble::Step::KeyFile,
+            errno,
+            &place.segment,
+        )),
+    }
+}
+
+/// The place aside, if a segment of ours is in use there. A leftover there is cleared.
+fn live_aside<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    purpose: Purpose,
+) -> Result<Option<Room<K>>, Trouble> {
+    let place = &places.aside;
+    let file = match place.is_there(actor) {
+        Ok(true) => KeyFile::lock(actor, &place.segment, false),
+        Ok(false) => Ok(None),
+        Err(trouble) => Err(trouble),
+    };
+    let file = match file {
+        Ok(Some(file)) => file,
+        // What belongs to somebody else is no place of ours.
+        Ok(None) | Err(Trouble::InTheWay(_)) => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
+    match look(actor, place, &file.stat, purpose.want())? {
+        Look::Live { id } => Ok(Some(room_aside(actor, place, file, id)?)),
+        Look::Leftover {
+            id,
+            stat,
+            removable: true,
+            ..
+        } => {
+            remove_leftover(actor, place, id, &stat)?;
+            sweep(actor, place, file, false);
+            Ok(None)
+        }
+        Look::Nothing => {
+            sweep(actor, place, file, false);
+            Ok(None)
+        }
+        Look::Leftover { .. } | Look::Foreign(_) => Ok(None),
+    }
+}
+
+fn room_aside<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    file: KeyFile<K>,
+    id: IpcId,
+) -> Result<Room<K>, Trouble> {
+    Ok(Room {
+        key: semaphore::usable_key(actor, &place.segment, &file.stat)?,
+        place: place.clone(),
+        file,
+        segment: Content::Live(id),
+        obstacle: None,
+    })
+}
+
+/// Enters the place aside because of `obstacle`.
+fn step_aside<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    purpose: Purpose,
+    obstacle: Obstacle,
+) -> Result<Entered<K>, Trouble> {
+    let place = &places.aside;
+    if actor.options.in_the_way == InTheWay::Fail {
+        return Err(Trouble::InTheWay(obstacle));
+    }
+    if purpose != Purpose::Create {
+        return Ok(match live_aside(actor, places, purpose)? {
+            Some(room) => Entered::Room(room),
+            None => Entered::Nowhere {
+                key_file: true,
+                obstacle: Some(obstacle),
+            },
+        });
+    }
+    let file = lock_aside(actor, place)?;
+    if !is_barred(actor, &places.machine, purpose) {
+        if file.made {
+            sweep(actor, place, file, false);
+        }
+        return Err(Trouble::Changed);
+    }
+    let looked = look(actor, place, &file.stat, purpose.want())?;
+    match settle(actor, place, file, looked, purpose)? {
+        Settled::Entered(Entered::Room(room)) => Ok(Entered::Room(Room {
+            obstacle: Some(obstacle),
+            ..room
+        })),
+        Settled::Entered(nowhere) => Ok(nowhere),
+        Settled::OnlyRootCan { .. } => Err(Trouble::InTheWay(obstacle)),
+    }
+}
+
+/// Locks the key file aside, made if need be, and its directory with it.
+fn lock_aside<K: Kernel>(actor: &Actor<K>, place: &Place) -> Result<KeyFile<K>, Trouble> {
+    for _ in 0..ATTEMPTS {
+        place.make_directory(actor)?;
+        match KeyFile::lock(actor, &place.segment, true) {
+            Ok(Some(file)) => return Ok(file),
+            // The directory went with its last user.
+            Ok(None)
+            | Err(Trouble::System {
+                errno: Errno::ENOENT,
+                ..
+            }) => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Err(Trouble::Busy(place.segment.clone()))
+}
+
+/// Whether our identity still can't use the machine-wide place. Looks without its lock: who
+/// holds that one may be waiting for ours.
+fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place, purpose: Purpose) -> bool {
+    let file = match KeyFile::open(actor, &place.segment, false, crate::trouble::Step::KeyFile) {
+        Ok(Some(file)) => file,
+        Ok(None) => return semaphore_barred(actor, place),
+        Err(trouble) => return matches!(trouble, Trouble::InTheWay(_)),
+    };
+    match look(actor, place, &file.stat, purpose.want()) {
+        Ok(Look::Foreign(_)) => true,
+        Ok(Look::Live { .. }) | Err(_) => false,
+        Ok(Look::Leftover { .. } | Look::Nothing) => semaphore_barred(actor, place),
+    }
+}
+
+fn semaphore_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    place
+        .semaphore
+        .as_deref()
+        .is_some_and(|path| semaphore::obstacle(actor, path).is_some())
+}
+
+/// Clears a leftover of root's that is in the way of the user for whom this process of root's
+/// acts. Under the lock aside too: processes of that user may be going there at this moment.
+fn clear_as_root<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    purpose: Purpose,
+    file: KeyFile<K>,
+    id: IpcId,
+) -> Result<Entered<K>, Trouble> {
+    let aside = lock_aside(actor, &places.aside)?;
+    match look(actor, &places.aside, &aside.stat, purpose.want())? {
+        Look::Live { id } => {
+            return Ok(Entered::Room(room_aside(actor, &places.aside, aside, id)?));
+        }
+        Look::Leftover {
+            id,
+            stat,
+            removable: true,
+            ..
+        } => {
+            remove_leftover(actor, &places.aside, id, &stat)?;
+        }
+        _ => {}
+    }
+    if id >= 0 {
+        if !wait_for_qt(actor, &places.machine, id) {
+            return Err(Trouble::Changed);
+        }
+        match actor.kernel.shm_stat(id) {
+            Ok(stat) => remove_leftover(actor, &places.machine, id, &stat)?,
+            Err(_) => return Err(Trouble::Changed),
+        }
+    }
+    // The key file goes too: its owner's user must be able to open the next one.
+    sweep(actor, &places.machine, file, false);
+    sweep(actor, &places.aside, aside, false);
+    if purpose == Purpose::Create {
+        Err(Trouble::Changed)
+    } else {
+        Ok(nowhere(true))
+    }
+}

@@ -1,0 +1,48 @@
+//! Removing what nobody uses, under the lifecycle lock.
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, IpcId, Kernel, ShmStat};
+use crate::key_file::KeyFile;
+use crate::place::Place;
+use crate::semaphore;
+use crate::trouble::{Obstacle, Trouble};
+
+/// Removes a segment that nobody is attached to, and says so in the log.
+pub(crate) fn remove_leftover<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    id: IpcId,
+    stat: &ShmStat,
+) -> Result<(), Trouble> {
+    match actor.kernel.shm_remove(id) {
+        Ok(()) => {
+            log::warn!(
+                target: "qshm",
+                "cleared what a crash left: segment of {} (shmid {id}, owner uid {}, last used by pid {})",
+                place.segment.display(),
+                stat.perm.uid,
+                stat.last_pid,
+            );
+            Ok(())
+        }
+        // Somebody else did it.
+        Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
+        Err(_) => Err(Trouble::InTheWay(Obstacle::Segment {
+            key: 0,
+            id,
+            perm: Some(stat.perm),
+        })),
+    }
+}
+
+/// Removes what is left at a place that has no segment any more: the semaphore unless somebody
+/// uses it, and the key files, each after its object. Gives the lifecycle lock back. `held`
+/// says that it is we who keep the semaphore at 0.
+pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>, held: bool) {
+    if let Some(path) = place.semaphore_to_clear() {
+        semaphore::clear(actor, place, &path, held);
+    }
+    file.unlink();
+    drop(file);
+    place.remove_directory(actor);
+}

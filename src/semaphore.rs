@@ -1,0 +1,333 @@
+//! A System V semaphore in use, as Qt has them: one semaphore, one key file.
+//!
+//! Everybody who uses a semaphore holds a shared lock on its key file for as long. Whoever gets
+//! that lock exclusively, without waiting, therefore knows that no other process of ours uses
+//! it, and only then may its value be put right or the semaphore be removed. The kernel drops
+//! the lock of a process that dies.
+
+mod courtesy;
+mod resolve;
+mod value;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Wait};
+use crate::key::ipc_key;
+use crate::key_file::KeyFile;
+use crate::place::Place;
+use crate::trouble::{Obstacle, Step, Trouble};
+
+pub(crate) use courtesy::{courtesy, end_courtesy};
+pub(crate) use resolve::resolve;
+
+use value::{failed, is_held, is_wrong, set_value, unset};
+
+/// How often opening begins again because others changed something meanwhile.
+const ATTEMPTS: usize = 1000;
+
+/// After so many attempts that saw a semaphore without a value, nobody is about to give it one.
+const PATIENCE: usize = 20;
+
+/// The pause between two such attempts.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// What a semaphore is for, which decides about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A segment's lock: 1 when free. Another value that nobody can be responsible for is put
+    /// right.
+    Lock,
+    /// `QSystemSemaphore`: the value belongs to the application.
+    Counter { initial: i32, reset: bool },
+}
+
+impl Role {
+    /// Gives a semaphore its first value. A negative one means to leave it, which for a new
+    /// semaphore is 0, and is set all the same: a semaphore that was never set has no user.
+    fn start<K: Kernel>(
+        self,
+        kernel: &K,
+        key: IpcKey,
+        id: IpcId,
+        new: bool,
+    ) -> Result<(), Trouble> {
+        match self {
+            Role::Lock => set_value(kernel, key, id, 1),
+            Role::Counter { initial, .. } if initial >= 0 => set_value(kernel, key, id, initial),
+            Role::Counter { .. } if new => set_value(kernel, key, id, 0),
+            Role::Counter { .. } => Ok(()),
+        }
+    }
+}
+
+/// A semaphore in use.
+#[derive(Debug)]
+pub(crate) struct Semaphore<K: Kernel> {
+    file: KeyFile<K>,
+    place: Place,
+    key: IpcKey,
+    id: IpcId,
+    role: Role,
+}
+
+impl<K: Kernel> Semaphore<K> {
+    /// Opens the semaphore of a place, or makes it and its key file.
+    pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
+        for attempt in 0..ATTEMPTS {
+            place.make_directory(actor)?;
+            let file = match KeyFile::open(actor, path, true, Step::Semaphore) {
+                Ok(Some(file)) => file,
+                // The directory aside went with its last user.
+                Err(Trouble::System {
+                    errno: Errno::ENOENT,
+                    ..
+                }) if place.directory.is_some() && attempt < PATIENCE => {
+                    continue;
+                }
+                Ok(None) => continue,
+                Err(trouble) => return Err(trouble),
+            };
+            let key = usable_key(actor, path, &file.stat)?;
+            let opened = if file.try_exclusive() {
+                open_alone(actor, key, role, place)
+            } else {
+                file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
+                open_shared(actor, key, role, attempt)
+            };
+            let id = match opened {
+                Ok(id) => id,
+                Err(Trouble::Changed) => {
+                    actor.kernel.pause(PAUSE);
+                    continue;
+                }
+                Err(trouble) => {
+                    if file.made {
+                        file.unlink();
+                        drop(file);
+                        place.remove_directory(actor);
+                    }
+                    return Err(trouble);
+                }
+            };
+            // From exclusive to shared is no single step: somebody may have removed the
+            // semaphore in between, but then its key file with it.
+            file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
+            if file.is_in_place() {
+                return Ok(Semaphore {
+                    file,
+                    place: place.clone(),
+                    key,
+                    id,
+                    role,
+                });
+            }
+        }
+        Err(Trouble::Busy(path.to_owned()))
+    }
+
+    /// The semaphore's id, for semop(2).
+    pub fn id(&self) -> IpcId {
+        self.id
+    }
+
+    /// Stops using it. The last one out removes it: `held` says that it is we who keep it at 0.
+    ///
+    /// A semaphore that a process of real Qt waits for or holds stays.
+    pub fn close(self, actor: &Actor<K>, held: bool) {
+        if self.file.is_own() && self.file.try_exclusive() {
+            let in_use = match self.role {
+                Role::Lock => {
+                    !held && is_held(&actor.kernel, self.id) || segment_lives(actor, &self.place)
+                }
+                Role::Counter { .. } => segment_lives(actor, &self.place),
+            };
+            let waited_for = actor
+                .kernel
+                .sem_waiting(self.id)
+                .is_ok_and(|count| count > 0);
+            if !in_use && !waited_for {
+                self.remove(actor);
+            }
+        }
+    }
+
+    /// Removes the semaphore and its key file, in this order: a semaphore without a key file
+    /// can't be found again.
+    fn remove(self, actor: &Actor<K>) {
+        // The key may lead to another one by now, made by real Qt after ours was removed.
+        if actor.kernel.sem_find(self.key) == Ok(self.id) || !self.file.is_in_place() {
+            match actor.kernel.sem_remove(self.id) {
+                Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
+                // Another user's, of a policy that shares: its owner clears it.
+                Err(_) => return,
+            }
+        }
+        if matches!(actor.kernel.sem_find(self.key), Err(Errno::ENOENT)) {
+            self.file.unlink();
+        }
+        let place = self.place.clone();
+        drop(self);
+        place.remove_directory(actor);
+    }
+}
+
+/// Clears a semaphore that nobody uses, and its key file, by a path alone.
+pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, held: bool) {
+    let Ok(Some(file)) = KeyFile::open(actor, path, false, Step::Semaphore) else {
+        return;
+    };
+    if !file.try_exclusive() || !file.is_in_place() {
+        return;
+    }
+    let Ok(key) = usable_key(actor, path, &file.stat) else {
+        return;
+    };
+    match actor.kernel.sem_find(key) {
+        Ok(id) => {
+            let waited_for = actor.kernel.sem_waiting(id).is_ok_and(|count| count > 0);
+            if waited_for || !held && is_held(&actor.kernel, id) {
+                return;
+            }
+            let semaphore = Semaphore {
+                file,
+                place: place.clone(),
+                key,
+                id,
+                role: Role::Lock,
+            };
+            semaphore.remove(actor);
+        }
+        Err(Errno::ENOENT) => file.unlink(),
+        Err(_) => {}
+    }
+}
+
+/// What of a place's semaphore is in the way of our identity, if it has one.
+pub(crate) fn obstacle<K: Kernel>(actor: &Actor<K>, path: &Path) -> Option<Obstacle> {
+    let file = match KeyFile::open(actor, path, false, Step::Semaphore) {
+        Ok(file) => file?,
+        Err(Trouble::InTheWay(obstacle)) => return Some(obstacle),
+        Err(_) => return None,
+    };
+    let key = usable_key(actor, path, &file.stat).ok()?;
+    let id = actor.kernel.sem_find(key).ok()?;
+    match check_usable(actor, key, id) {
+        Err(Trouble::InTheWay(obstacle)) => Some(obstacle),
+        _ => None,
+    }
+}
+
+/// The key of a key file; 0 would be `IPC_PRIVATE`.
+pub(crate) fn usable_key<K: Kernel>(
+    actor: &Actor<K>,
+    path: &Path,
+    stat: &FileStat,
+) -> Result<IpcKey, Trouble> {
+    match ipc_key(actor.options.generation, path, stat) {
+        0 => Err(Trouble::system(Step::Key, Errno::EINVAL, path)),
+        key => Ok(key),
+    }
+}
+
+/// Opens a semaphore that no other process of ours uses.
+fn open_alone<K: Kernel>(
+    actor: &Actor<K>,
+    key: IpcKey,
+    role: Role,
+    place: &Place,
+) -> Result<IpcId, Trouble> {
+    let kernel = &actor.kernel;
+    let (id, new) = match kernel.sem_find(key) {
+        Ok(id) => {
+            check_usable(actor, key, id)?;
+            (id, unset(kernel, id)?)
+        }
+        Err(Errno::ENOENT) => (make(actor, key)?, true),
+        Err(errno) => return Err(failed(key, errno)),
+    };
+    match role {
+        Role::Lock if new || is_wrong(actor, id, place) => set_value(kernel, key, id, 1)?,
+        Role::Counter { reset, .. } if new || reset => role.start(kernel, key, id, new)?,
+        _ => {}
+    }
+    Ok(id)
+}
+
+/// Opens a semaphore that others use.
+fn open_shared<K: Kernel>(
+    actor: &Actor<K>,
+    key: IpcKey,
+    role: Role,
+    attempt: usize,
+) -> Result<IpcId, Trouble> {
+    let kernel = &actor.kernel;
+    // Missing: who made the key file died before the semaphore was there. Begin again, alone.
+    let id = match kernel.sem_find(key) {
+        Ok(id) => id,
+        Err(Errno::ENOENT) if attempt < PATIENCE => return Err(Trouble::Changed),
+        // Or somebody removed it while others of ours go on using it.
+        Err(Errno::ENOENT) => {
+            let id = make(actor, key)?;
+            role.start(kernel, key, id, true)?;
+            return Ok(id);
+        }
+        Err(errno) => return Err(failed(key, errno)),
+    };
+    check_usable(actor, key, id)?;
+    match role {
+        Role::Counter { reset: true, .. } => role.start(kernel, key, id, false)?,
+        _ if unset(kernel, id)? => {
+            // Made by real Qt, which gives it a value in its next step, or was killed before.
+            if attempt < PATIENCE {
+                return Err(Trouble::Changed);
+            }
+            role.start(kernel, key, id, true)?;
+        }
+        _ => {}
+    }
+    Ok(id)
+}
+
+/// Makes a semaphore, without a value yet.
+fn make<K: Kernel>(actor: &Actor<K>, key: IpcKey) -> Result<IpcId, Trouble> {
+    let kernel = &actor.kernel;
+    actor
+        .make_object(
+            |mode| kernel.sem_create(key, mode),
+            |id, uid, gid, mode| kernel.sem_set(id, uid, gid, mode),
+        )
+        .map_err(|errno| match errno {
+            Errno::EEXIST => Trouble::Changed,
+            errno => failed(key, errno),
+        })
+}
+
+/// Refuses a semaphore that our identity may not use, or that is not one of Qt's.
+fn check_usable<K: Kernel>(actor: &Actor<K>, key: IpcKey, id: IpcId) -> Result<(), Trouble> {
+    let in_the_way =
+        |perm: Option<IpcPerm>| Trouble::InTheWay(Obstacle::Semaphore { key, id, perm });
+    match actor.kernel.sem_stat(id) {
+        Ok(stat) if stat.count == 1 && actor.may_use(&stat.perm, 0o6) => Ok(()),
+        Ok(stat) => Err(in_the_way(Some(stat.perm))),
+        Err(Errno::EACCES | Errno::EPERM) => Err(in_the_way(None)),
+        Err(errno) => Err(failed(key, errno)),
+    }
+}
+
+/// Whether a process is attached to the segment of this place.
+pub(crate) fn segment_lives<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    let kernel = &actor.kernel;
+    kernel
+        .lstat(&place.segment)
+        .ok()
+        .and_then(|stat| usable_key(actor, &place.segment, &stat).ok())
+        .and_then(|key| kernel.shm_find(key).ok())
+        .is_some_and(|id| match kernel.shm_stat(id) {
+            Ok(stat) => stat.attached > 0 && !stat.removed,
+            Err(Errno::EIDRM | Errno::EINVAL) => false,
+            // Not ours to look at: leave what belongs to it alone.
+            Err(_) => true,
+        })
+}

@@ -1,0 +1,70 @@
+//! Which of a key's two semaphores to use when no segment decides it.
+
+use crate::actor::Actor;
+use crate::kernel::Kernel;
+use crate::key_file::KeyFile;
+use crate::options::InTheWay;
+use crate::place::{Place, Places};
+use crate::trouble::{Step, Trouble};
+
+use super::{ATTEMPTS, Role, Semaphore, clear, obstacle, segment_lives};
+
+/// Opens the machine-wide semaphore, or the one aside: where that is in use, or where what
+/// stands at the machine-wide place belongs to somebody else.
+///
+/// As for segments, each first makes visible that it uses its place, then looks at the other:
+/// so no two processes of one identity use different ones.
+pub(crate) fn resolve<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    role: Role,
+) -> Result<Semaphore<K>, Trouble> {
+    let (Some(machine), Some(aside)) = (&places.machine.semaphore, &places.aside.semaphore) else {
+        return Err(Trouble::Busy(places.machine.segment.clone()));
+    };
+    for _ in 0..ATTEMPTS {
+        match Semaphore::open(actor, &places.machine, machine, role) {
+            Ok(semaphore) => {
+                if !is_in_use(actor, &places.aside) {
+                    return Ok(semaphore);
+                }
+                semaphore.close(actor, false);
+                return Semaphore::open(actor, &places.aside, aside, role);
+            }
+            Err(Trouble::InTheWay(in_the_way)) => {
+                if actor.options.in_the_way == InTheWay::Fail {
+                    return Err(Trouble::InTheWay(in_the_way));
+                }
+                let semaphore = Semaphore::open(actor, &places.aside, aside, role)?;
+                if obstacle(actor, machine).is_some() {
+                    return Ok(semaphore);
+                }
+                semaphore.close(actor, false);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Err(Trouble::Busy(machine.clone()))
+}
+
+/// Whether a process of ours uses the place aside. What a crash left there is cleared.
+fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    let Some(path) = place.semaphore.as_deref() else {
+        return false;
+    };
+    if !place.is_there(actor).unwrap_or(false) {
+        return false;
+    }
+    if segment_lives(actor, place) {
+        return true;
+    }
+    match KeyFile::open(actor, path, false, Step::Semaphore) {
+        Ok(Some(file)) if !file.try_exclusive() => true,
+        Ok(Some(file)) => {
+            drop(file);
+            clear(actor, place, path, false);
+            false
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,578 @@
+//! `QSharedMemory`, call by call.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::actor::Actor;
+use crate::diagnosis::{self, Diagnosis};
+use crate::error::{Error, ErrorKind};
+use crate::identity::{self, Identity};
+use crate::kernel::{Errno, Kernel, Linux, Wait};
+use crate::key::{self, Key};
+use crate::options::{self, OptionsUpdate};
+use crate::place::Places;
+use crate::segment::{Attached, Created, Found};
+use crate::semaphore::{self, Role, Semaphore};
+use crate::texts::{self, Call};
+use crate::trouble::Trouble;
+
+/// How the memory is attached: `QSharedMemory::AccessMode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(i32)]
+pub enum AccessMode {
+    /// Writing is a memory fault (`SIGSEGV`).
+    ReadOnly = 0,
+    /// Reading and writing.
+    #[default]
+    ReadWrite = 1,
+}
+
+/// How often an operation begins again on a semaphore that others removed meanwhile.
+const ATTEMPTS: usize = 100;
+
+/// After this time a waiter says in the log whom it waits for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// No semaphore is open.
+const NONE: i32 = -1;
+
+/// A segment of shared memory and its lock, as `QSharedMemory`.
+///
+/// Every call answers as Qt's does and keeps the last [`Error`] as Qt's does: a successful
+/// [`create`](Self::create) or [`attach`](Self::attach) clears it, other calls do not. All calls
+/// may be made from any thread; nothing is held while [`lock`](Self::lock) waits.
+#[derive(Debug)]
+pub struct SharedMemory<K: Kernel = Linux> {
+    kernel: K,
+    identity: Option<Identity>,
+    state: Mutex<State<K>>,
+    /// Address and size of what is attached, and the semaphore's id, beside the state: they are
+    /// asked for all the time.
+    data: AtomicUsize,
+    size: AtomicUsize,
+    semaphore: AtomicI32,
+    /// The process that is between lock() and unlock() by this object; 0 if none. A forked child
+    /// is not.
+    locked_by: AtomicI32,
+}
+
+/// Which segment `setKey()` or `setNativeKey()` chose.
+#[derive(Clone, Debug)]
+enum Chosen {
+    Key(Key),
+    Native(PathBuf),
+}
+
+/// Which semaphore is the lock. As in Qt it is the one of the key of the last `create()` or
+/// `attach()`, and a call without a key spoils it until the next one with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum LockKey {
+    /// None was asked for yet.
+    Unset,
+    /// Asked for without a key.
+    Failed,
+    /// The semaphore of these places.
+    Of(Places),
+}
+
+#[derive(Debug)]
+struct State<K: Kernel> {
+    options: OptionsUpdate,
+    chosen: Chosen,
+    lock: LockKey,
+    attached: Option<Attached<K>>,
+    semaphore: Option<Semaphore<K>>,
+    error: Error,
+}
+
+impl SharedMemory<Linux> {
+    /// An object without a key.
+    pub fn new() -> Self {
+        Self::with_kernel(Linux, None)
+    }
+}
+
+impl Default for SharedMemory<Linux> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Kernel> SharedMemory<K> {
+    /// An object without a key, over this kernel. `identity` says on whose behalf it acts;
+    /// `None`: as [`identity::current`] finds.
+    pub fn with_kernel(kernel: K, identity: Option<Identity>) -> Self {
+        SharedMemory {
+            kernel,
+            identity,
+            state: Mutex::new(State {
+                options: OptionsUpdate::default(),
+                chosen: Chosen::Key(Key::null()),
+                lock: LockKey::Unset,
+                attached: None,
+                semaphore: None,
+                error: Error::none(),
+            }),
+            data: AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+            semaphore: AtomicI32::new(NONE),
+            locked_by: AtomicI32::new(0),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn actor(&self, update: OptionsUpdate) -> Actor<K> {
+        let options = options::in_force(update);
+        Actor {
+            kernel: self.kernel.clone(),
+            identity: self
+                .identity
+                .clone()
+                .unwrap_or_else(|| identity::current(options.access)),
+            options,
+        }
+    }
+
+    /// Policies of this object; they count from the next `create()` or `attach()` on.
+    pub fn set_options(&self, update: OptionsUpdate) {
+        let mut state = self.state();
+        state.options = update.or(state.options);
+    }
+
+    /// `QSharedMemory::setKey()`: detaches, unless the key stays the same.
+    pub fn set_key(&self, key: Key) {
+        let mut state = self.state();
+        if let Chosen::Key(old) = &state.chosen {
+            if *old == key || old.is_empty() && key.is_empty() {
+                return;
+            }
+        }
+        self.leave(&mut state);
+        state.chosen = Chosen::Key(key);
+    }
+
+    /// `QSharedMemory::setNativeKey()`: the key file itself. There is then no lock, as in Qt 5.
+    pub fn set_native_key(&self, path: PathBuf) {
+        let mut state = self.state();
+        let same = match &state.chosen {
+            Chosen::Native(old) => *old == path,
+            Chosen::Key(old) => old.is_null() && path.as_os_str().is_empty(),
+        };
+        if !same {
+            self.leave(&mut state);
+            state.chosen = Chosen::Native(path);
+        }
+    }
+
+    /// `QSharedMemory::nativeKey()`: the path of the machine-wide key file; empty without a key.
+    pub fn native_key(&self) -> PathBuf {
+        match &self.state().chosen {
+            Chosen::Key(key) => key.segment_file(),
+            Chosen::Native(path) => path.clone(),
+        }
+    }
+
+    /// `QSharedMemory::create()`: makes a segment of `size` bytes, all zero, and attaches to it.
+    /// Of a segment that no process is attached to any more nothing is kept, unless the policy
+    /// [`Leftover::Keep`](crate::Leftover::Keep) says so.
+    ///
+    /// # Errors
+    /// [`KeyError`](ErrorKind::KeyError), [`InvalidSize`](ErrorKind::InvalidSize),
+    /// [`AlreadyExists`](ErrorKind::AlreadyExists) if it is in use (at once, whoever holds the
+    /// lock), [`PermissionDenied`](ErrorKind::PermissionDenied),
+    /// [`OutOfResources`](ErrorKind::OutOfResources), [`Busy`](ErrorKind::Busy).
+    pub fn create(&self, size: i64, mode: AccessMode) -> bool {
+        let mut state = self.state();
+        let state = &mut *state;
+        let actor = self.actor(state.options);
+        let places = match self.begin(state, &actor, Call::Create) {
+            Ok(places) => places,
+            Err(error) => return fail(state, error),
+        };
+        if size <= 0 {
+            return fail(state, texts::invalid_size());
+        }
+        let Some(places) = places else {
+            return fail(state, texts::no_key(Call::Create));
+        };
+        let Ok(size) = usize::try_from(size) else {
+            return fail(state, texts::invalid_size());
+        };
+        if state.attached.is_some() {
+            return fail(state, texts::already_exists());
+        }
+        match Attached::create(&actor, &places, size, mode == AccessMode::ReadOnly) {
+            Ok(Created::New(attached, semaphore)) => {
+                if let Some(semaphore) = semaphore {
+                    match state.semaphore {
+                        // Still open from before: one user more or less is the same user.
+                        Some(_) => semaphore.close(&actor, false),
+                        None => self.keep(state, semaphore),
+                    }
+                }
+                self.enter(state, attached);
+                true
+            }
+            Ok(Created::Exists) => fail(state, texts::already_exists()),
+            Err(trouble) => self.fail_by(state, &actor, &trouble, Call::Create),
+        }
+    }
+
+    /// `QSharedMemory::attach()`: attaches to a segment that some process has made and is using.
+    /// What a crash left is not found; it is cleared.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), also where what is there belongs to somebody else
+    /// (then [`Error::detail`] says whose), [`KeyError`](ErrorKind::KeyError),
+    /// [`OutOfResources`](ErrorKind::OutOfResources), [`Busy`](ErrorKind::Busy). If it is
+    /// attached already: false, and the error of before.
+    pub fn attach(&self, mode: AccessMode) -> bool {
+        let mut state = self.state();
+        let state = &mut *state;
+        if state.attached.is_some() {
+            return false;
+        }
+        let actor = self.actor(state.options);
+        let places = match self.begin(state, &actor, Call::Attach) {
+            Ok(Some(places)) => places,
+            Ok(None) => return fail(state, texts::no_key(Call::Attach)),
+            Err(error) => return fail(state, error),
+        };
+        match Attached::attach(&actor, &places, mode == AccessMode::ReadOnly) {
+            Ok(Found::Segment(attached)) => {
+                self.enter(state, attached);
+                true
+            }
+            Ok(Found::Nothing { key_file, obstacle }) => {
+                let mut error = texts::not_found(key_file);
+                if let Some(obstacle) = obstacle {
+                    error = error.with_detail(diagnosis::explain(&actor.kernel, &obstacle));
+                }
+                fail(state, error)
+            }
+            Err(trouble) => self.fail_by(state, &actor, &trouble, Call::Attach),
+        }
+    }
+
+    /// `QSharedMemory::detach()`: the last process to detach removes the segment. While this
+    /// object is between lock() and unlock() it also unlocks, and warns, as Qt does.
+    ///
+    /// False, and the error of before, if it is not attached.
+    pub fn detach(&self) -> bool {
+        let mut state = self.state();
+        if state.attached.is_none() {
+            return false;
+        }
+        self.leave(&mut state);
+        true
+    }
+
+    /// Whether a segment is attached.
+    pub fn is_attached(&self) -> bool {
+        self.data.load(Ordering::Acquire) != 0
+    }
+
+    /// The first byte; null if no segment is attached. Other processes write there too.
+    pub fn data(&self) -> *mut u8 {
+        self.data.load(Ordering::Acquire) as *mut u8
+    }
+
+    /// The size in bytes as it was given at creation; 0 if no segment is attached.
+    pub fn size(&self) -> usize {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// `QSharedMemory::lock()`: waits until no other process is between its lock() and unlock().
+    /// A process that dies gives the lock back. If this object has it already: true, with a
+    /// warning, as Qt.
+    ///
+    /// # Errors
+    /// [`LockError`](ErrorKind::LockError) before `create()` and `attach()`, with a native key,
+    /// and where the semaphore can't be used.
+    pub fn lock(&self) -> bool {
+        self.take(Wait::Forever)
+    }
+
+    /// As [`lock`](Self::lock), but gives up after `timeout`: false, and the error of before.
+    pub fn try_lock(&self, timeout: Duration) -> bool {
+        self.take(Wait::AtMost(timeout))
+    }
+
+    fn take(&self, wait: Wait) -> bool {
+        let pid = self.kernel.getpid();
+        if self.locked_by.load(Ordering::Acquire) == pid {
+            log::warn!(target: "qt", "QSharedMemory::lock: already locked");
+            return true;
+        }
+        for _ in 0..ATTEMPTS {
+            let id = match self.semaphore.load(Ordering::Acquire) {
+                NONE => match self.open_lock() {
+                    Some(id) => id,
+                    None => return false,
+                },
+                id => id,
+            };
+            match self.wait_for(id, wait) {
+                Ok(()) => {
+                    self.locked_by.store(pid, Ordering::Release);
+                    return true;
+                }
+                Err(Errno::EAGAIN) => return false,
+                // Somebody removed it under our hands: there may be a new one.
+                Err(Errno::EIDRM | Errno::EINVAL) => self.forget_lock(id),
+                Err(errno) => {
+                    let detail = format!("semid {id}: {}", errno.desc());
+                    let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
+                    return fail(&mut self.state(), error);
+                }
+            }
+        }
+        let error = texts::unable_to_lock("QSharedMemory::lock")
+            .with_detail("somebody removes the semaphore again and again");
+        fail(&mut self.state(), error)
+    }
+
+    fn wait_for(&self, id: i32, wait: Wait) -> Result<(), Errno> {
+        if wait != Wait::Forever {
+            return self.kernel.sem_op(id, -1, wait);
+        }
+        match self.kernel.sem_op(id, -1, Wait::AtMost(PATIENCE)) {
+            Err(Errno::EAGAIN) => {
+                let holder = self.kernel.sem_last_pid(id).unwrap_or(0);
+                log::warn!(
+                    target: "qshm",
+                    "still waiting for the lock of {}: pid {holder} has it (semid {id})",
+                    self.native_key().display(),
+                );
+                self.kernel.sem_op(id, -1, Wait::Forever)
+            }
+            answer => answer,
+        }
+    }
+
+    /// `QSharedMemory::unlock()`: false, and the error of before, if this object has not locked.
+    pub fn unlock(&self) -> bool {
+        let pid = self.kernel.getpid();
+        let locked = self
+            .locked_by
+            .compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed);
+        if locked.is_err() {
+            return false;
+        }
+        // A semaphore that is gone locks nobody out.
+        let _ = self
+            .kernel
+            .sem_op(self.semaphore.load(Ordering::Acquire), 1, Wait::No);
+        true
+    }
+
+    /// The error of the last call that had one; see the type's own words.
+    pub fn error(&self) -> Error {
+        self.state().error.clone()
+    }
+
+    /// What there is to this key, and whether it can be used.
+    pub fn diagnosis(&self) -> Diagnosis {
+        let state = self.state();
+        let actor = self.actor(state.options);
+        Diagnosis::of(&actor, &Self::places(&state.chosen, actor.identity.uid))
+    }
+
+    fn places(chosen: &Chosen, uid: u32) -> Places {
+        match chosen {
+            Chosen::Key(key) => Places::of_key(key, uid),
+            Chosen::Native(path) => Places::of_native_key(path, uid),
+        }
+    }
+
+    /// What Qt does first in `create()` and `attach()`: the lock follows the key. The places of
+    /// the segment; `None` without a key.
+    fn begin(
+        &self,
+        state: &mut State<K>,
+        actor: &Actor<K>,
+        call: Call,
+    ) -> Result<Option<Places>, Error> {
+        let places = Self::places(&state.chosen, actor.identity.uid);
+        let native = matches!(state.chosen, Chosen::Native(_));
+        if places.machine.segment.as_os_str().is_empty() || native {
+            if matches!(state.lock, LockKey::Of(_)) {
+                self.change_lock(state, actor, LockKey::Failed);
+            }
+            if state.lock == LockKey::Failed {
+                return Err(texts::lock_key_failed(ErrorKind::KeyError));
+            }
+            if call == Call::Create {
+                state.lock = LockKey::Failed;
+                if !native && !matches!(&state.chosen, Chosen::Key(key) if key.is_null()) {
+                    return Err(texts::unable_to_lock("QSharedMemory::create"));
+                }
+            }
+        } else {
+            if places
+                .machine
+                .semaphore
+                .as_deref()
+                .is_some_and(key::name_too_long)
+            {
+                self.change_lock(state, actor, LockKey::Failed);
+                return Err(texts::lock_key_failed(ErrorKind::KeyError));
+            }
+            if state.lock != LockKey::Of(places.clone()) {
+                self.change_lock(state, actor, LockKey::Of(places.clone()));
+            }
+        }
+        let empty = places.machine.segment.as_os_str().is_empty();
+        Ok((!empty).then_some(places))
+    }
+
+    /// Sets which semaphore is the lock; that of before is given back.
+    fn change_lock(&self, state: &mut State<K>, actor: &Actor<K>, lock: LockKey) {
+        let held = self.unlock();
+        self.semaphore.store(NONE, Ordering::Release);
+        if let Some(semaphore) = state.semaphore.take() {
+            semaphore.close(actor, held);
+        }
+        state.lock = lock;
+    }
+
+    /// Opens the lock's semaphore: beside the segment, if that is attached.
+    fn open_lock(&self) -> Option<i32> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if let Some(semaphore) = &state.semaphore {
+            return Some(semaphore.id());
+        }
+        let actor = self.actor(state.options);
+        let opened = match &state.lock {
+            LockKey::Unset | LockKey::Failed => {
+                state.lock = LockKey::Failed;
+                fail(state, texts::unable_to_lock("QSharedMemory::lock"));
+                return None;
+            }
+            LockKey::Of(places) => match state.attached.as_ref().map(Attached::place) {
+                Some(place) => {
+                    let semaphore = place.semaphore.as_deref();
+                    semaphore.map_or_else(
+                        || semaphore::resolve(&actor, places, Role::Lock),
+                        |path| Semaphore::open(&actor, place, path, Role::Lock),
+                    )
+                }
+                None => semaphore::resolve(&actor, places, Role::Lock),
+            },
+        };
+        match opened {
+            Ok(semaphore) => {
+                let id = semaphore.id();
+                self.keep(state, semaphore);
+                Some(id)
+            }
+            Err(trouble) => {
+                let detail = detail(&actor, &trouble);
+                let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
+                fail(state, error);
+                None
+            }
+        }
+    }
+
+    /// Forgets a semaphore that was removed, so that the next attempt looks for another.
+    fn forget_lock(&self, id: i32) {
+        let mut state = self.state();
+        if state
+            .semaphore
+            .as_ref()
+            .is_some_and(|semaphore| semaphore.id() == id)
+        {
+            self.semaphore.store(NONE, Ordering::Release);
+            state.semaphore = None;
+        }
+    }
+
+    fn keep(&self, state: &mut State<K>, semaphore: Semaphore<K>) {
+        self.semaphore.store(semaphore.id(), Ordering::Release);
+        state.semaphore = Some(semaphore);
+    }
+
+    fn enter(&self, state: &mut State<K>, attached: Attached<K>) {
+        self.size.store(attached.size(), Ordering::Release);
+        self.data.store(attached.address(), Ordering::Release);
+        state.attached = Some(attached);
+        state.error = Error::none();
+    }
+
+    /// Detaches, if attached.
+    fn leave(&self, state: &mut State<K>) {
+        let Some(attached) = state.attached.take() else {
+            return;
+        };
+        self.data.store(0, Ordering::Release);
+        self.size.store(0, Ordering::Release);
+        let actor = self.actor(state.options);
+        let held = self.locked_by.load(Ordering::Acquire) == self.kernel.getpid();
+        if held {
+            log::warn!(target: "qt", "QSharedMemory::lock: already locked");
+        }
+        let semaphore = state.semaphore.take();
+        state.semaphore = attached.detach(&actor, semaphore, held);
+        if held {
+            self.unlock();
+        }
+        if state.semaphore.is_none() {
+            self.semaphore.store(NONE, Ordering::Release);
+        }
+    }
+
+    fn fail_by(
+        &self,
+        state: &mut State<K>,
+        actor: &Actor<K>,
+        trouble: &Trouble,
+        call: Call,
+    ) -> bool {
+        if matches!(trouble, Trouble::InTheWay(_)) && state.semaphore.is_none() {
+            state.lock = LockKey::Failed;
+        }
+        fail(
+            state,
+            texts::of_segment(trouble, call).with_detail(detail(actor, trouble)),
+        )
+    }
+}
+
+fn fail<K: Kernel>(state: &mut State<K>, error: Error) -> bool {
+    state.error = error;
+    false
+}
+
+/// What is known more of some trouble, for behind Qt's text.
+pub(crate) fn detail<K: Kernel>(actor: &Actor<K>, trouble: &Trouble) -> String {
+    let name = |path: &Path| path.display().to_string();
+    match trouble {
+        Trouble::InTheWay(obstacle) => diagnosis::explain(&actor.kernel, obstacle),
+        Trouble::Busy(path) => format!(
+            "another process keeps {} locked for longer than {} ms",
+            name(path),
+            actor.options.lock_wait.as_millis()
+        ),
+        Trouble::System { errno, what, .. } => format!("{what}: {}", errno.desc()),
+        Trouble::Changed => String::new(),
+    }
+}
+
+impl<K: Kernel> Drop for SharedMemory<K> {
+    fn drop(&mut self) {
+        let mut state = self.state();
+        let state = &mut *state;
+        self.leave(state);
+        if state.semaphore.is_some() {
+            let actor = self.actor(state.options);
+            self.change_lock(state, &actor, LockKey::Unset);
+        }
+    }
+}

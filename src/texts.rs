@@ -1,0 +1,188 @@
+//! Qt's texts for what can go wrong, by Qt's rules for which function names itself.
+
+use crate::error::{Error, ErrorKind};
+use crate::kernel::Errno;
+use crate::trouble::{Step, Trouble};
+
+/// The Qt call during which something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Create,
+    Attach,
+}
+
+/// `QSharedMemory` could not get at its lock: the text of the report.
+pub(crate) fn lock_key_failed(kind: ErrorKind) -> Error {
+    Error::new(
+        kind,
+        "%1: unable to set key on lock",
+        "QSharedMemoryPrivate::initKey",
+    )
+}
+
+/// `lock()` without a semaphore.
+pub(crate) fn unable_to_lock(function: &'static str) -> Error {
+    Error::new(ErrorKind::LockError, "%1: unable to lock", function)
+}
+
+/// `create()` with a size of zero or less; the spelling is Qt's.
+pub(crate) fn invalid_size() -> Error {
+    Error::new(
+        ErrorKind::InvalidSize,
+        "%1: create size is less then 0",
+        "QSharedMemory::create",
+    )
+}
+
+/// `create()` of a segment that is in use.
+pub(crate) fn already_exists() -> Error {
+    Error::new(
+        ErrorKind::AlreadyExists,
+        "%1: already exists",
+        "QSharedMemory::create",
+    )
+}
+
+/// A segment's call without any key.
+pub(crate) fn no_key(call: Call) -> Error {
+    let template = match call {
+        Call::Create => "%1: unable to make key",
+        Call::Attach => "%1: key is empty",
+    };
+    Error::new(ErrorKind::KeyError, template, "QSharedMemory::handle:")
+}
+
+/// `attach()` without a segment.
+pub(crate) fn not_found(key_file: bool) -> Error {
+    if key_file {
+        Error::new(
+            ErrorKind::NotFound,
+            "%1: doesn't exist",
+            "QSharedMemory::attach (shmget)",
+        )
+    } else {
+        Error::new(
+            ErrorKind::NotFound,
+            "%1: UNIX key file doesn't exist",
+            "QSharedMemory::handle:",
+        )
+    }
+}
+
+/// What Qt makes of the error of a system call.
+fn system(errno: Errno, function: &'static str) -> Error {
+    let (kind, template) = match errno {
+        Errno::EACCES | Errno::EPERM => (ErrorKind::PermissionDenied, "%1: permission denied"),
+        Errno::EEXIST => (ErrorKind::AlreadyExists, "%1: already exists"),
+        Errno::ENOENT => (ErrorKind::NotFound, "%1: doesn't exist"),
+        Errno::EAGAIN
+        | Errno::ENOMEM
+        | Errno::ENOSPC
+        | Errno::ERANGE
+        | Errno::EMFILE
+        | Errno::ENFILE => (ErrorKind::OutOfResources, "%1: out of resources"),
+        Errno::ENOSYS => (ErrorKind::NotSupported, "%1: unknown error %2"),
+        _ => (ErrorKind::UnknownError, "%1: unknown error %2"),
+    };
+    Error::new(kind, template, function).with_errno(errno as i32)
+}
+
+/// What Qt would say of this trouble of a segment.
+pub(crate) fn of_segment(trouble: &Trouble, call: Call) -> Error {
+    let (function, attach) = match call {
+        Call::Create => ("QSharedMemory::create", "QSharedMemory::attach (shmat)"),
+        Call::Attach => (
+            "QSharedMemory::attach (shmget)",
+            "QSharedMemory::attach (shmat)",
+        ),
+    };
+    match trouble {
+        Trouble::InTheWay(_) => lock_key_failed(ErrorKind::PermissionDenied),
+        Trouble::Busy(_) | Trouble::Changed => {
+            let function = match call {
+                Call::Create => "QSharedMemory::create",
+                Call::Attach => "QSharedMemory::attach",
+            };
+            Error::new(ErrorKind::Busy, "%1: unable to lock", function)
+        }
+        Trouble::System { step, errno, .. } => match step {
+            Step::KeyFile if is_shortage(*errno) => system(*errno, function),
+            Step::KeyFile => no_key(Call::Create),
+            Step::Key => Error::new(
+                ErrorKind::KeyError,
+                "%1: ftok failed",
+                "QSharedMemory::handle:",
+            ),
+            Step::Segment if *errno == Errno::EINVAL => Error::new(
+                ErrorKind::InvalidSize,
+                "%1: system-imposed size restrictions",
+                "QSharedMemory::handle",
+            ),
+            Step::Segment => system(*errno, function),
+            Step::Attach => system(*errno, attach),
+            Step::Semaphore => lock_key_failed(of_semaphore(trouble).kind()),
+        },
+    }
+}
+
+/// What Qt would say of this trouble of a semaphore.
+pub(crate) fn of_semaphore(trouble: &Trouble) -> Error {
+    match trouble {
+        Trouble::InTheWay(_) => system(Errno::EACCES, "QSystemSemaphore::handle"),
+        Trouble::Busy(_) | Trouble::Changed => Error::new(
+            ErrorKind::Busy,
+            "%1: unknown error %2",
+            "QSystemSemaphore::handle",
+        )
+        .with_errno(Errno::EBUSY as i32),
+        Trouble::System { step, errno, .. } => match (step, errno) {
+            (Step::Key, _) => Error::new(
+                ErrorKind::KeyError,
+                "%1: ftok failed",
+                "QSystemSemaphore::handle:",
+            ),
+            // The key file could not be made. Shortages have a code of their own.
+            (
+                _,
+                Errno::ENOENT
+                | Errno::ENOTDIR
+                | Errno::EACCES
+                | Errno::EPERM
+                | Errno::EROFS
+                | Errno::ENAMETOOLONG,
+            ) => no_semaphore_key_file(),
+            _ => system(*errno, "QSystemSemaphore::handle"),
+        },
+    }
+}
+
+/// The semaphore's key file can't be made.
+pub(crate) fn no_semaphore_key_file() -> Error {
+    Error::new(
+        ErrorKind::KeyError,
+        "%1: unable to make key",
+        "QSystemSemaphore::handle:",
+    )
+}
+
+/// A `QSystemSemaphore` without a key.
+pub(crate) fn empty_semaphore_key() -> Error {
+    Error::new(
+        ErrorKind::KeyError,
+        "%1: key is empty",
+        "QSystemSemaphore::handle:",
+    )
+}
+
+/// A failed semop(2) of a `QSystemSemaphore`.
+pub(crate) fn of_operation(errno: Errno) -> Error {
+    system(errno, "QSystemSemaphore::modifySemaphore")
+}
+
+/// Whether a call failed for want of something that may be there later.
+fn is_shortage(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE
+    )
+}

@@ -1,0 +1,112 @@
+//! The life of a segment and its lock on the running kernel, in one process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use qshm::{AccessMode, ErrorKind, Key, OpenMode, SharedMemory, SystemSemaphore};
+
+struct Temp(std::path::PathBuf);
+
+impl Temp {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("qshm-lifecycle-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Temp(path)
+    }
+
+    fn memory(&self) -> SharedMemory {
+        let memory = SharedMemory::new();
+        memory.set_key(Key::new(b"lifecycle", &self.0));
+        memory
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(&self.0).unwrap().count()
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_last_one_out_leaves_nothing() {
+    let temp = Temp::new("last");
+    let (first, second) = (temp.memory(), temp.memory());
+    assert!(!first.attach(AccessMode::ReadWrite));
+    assert_eq!(first.error().kind(), ErrorKind::NotFound);
+    assert!(first.create(4, AccessMode::ReadWrite), "{}", first.error());
+    assert_eq!(first.size(), 4);
+    assert!(!second.create(4, AccessMode::ReadWrite));
+    assert_eq!(
+        second.error().to_string(),
+        "QSharedMemory::create: already exists"
+    );
+    assert!(second.attach(AccessMode::ReadWrite), "{}", second.error());
+    assert!(first.detach());
+    assert!(!first.detach());
+    assert!(second.lock());
+    assert!(second.unlock());
+    assert!(!second.unlock());
+    assert!(second.detach());
+    drop((first, second));
+    assert_eq!(temp.files(), 0);
+}
+
+#[test]
+fn a_lock_excludes_and_can_be_tried() {
+    let temp = Temp::new("lock");
+    let (first, second) = (temp.memory(), temp.memory());
+    assert!(!first.lock());
+    assert_eq!(first.error().kind(), ErrorKind::LockError);
+    assert!(first.create(16, AccessMode::ReadWrite));
+    assert!(second.attach(AccessMode::ReadOnly));
+    assert!(first.lock());
+    assert!(!second.try_lock(Duration::from_millis(1)));
+    assert!(first.unlock());
+    assert!(second.try_lock(Duration::from_millis(1)));
+    assert!(second.detach());
+    assert!(first.lock());
+    drop((first, second));
+    assert_eq!(temp.files(), 0);
+}
+
+#[test]
+fn a_lock_without_a_segment_is_one_all_the_same() {
+    let temp = Temp::new("alone");
+    let (first, second) = (temp.memory(), temp.memory());
+    assert!(!first.attach(AccessMode::ReadWrite));
+    assert!(first.lock(), "{}", first.error());
+    assert!(
+        second.create(4, AccessMode::ReadWrite),
+        "{}",
+        second.error()
+    );
+    assert!(!second.try_lock(Duration::from_millis(1)));
+    assert!(second.detach());
+    assert!(first.unlock());
+    drop((first, second));
+    assert_eq!(temp.files(), 0);
+}
+
+#[test]
+fn a_counting_semaphore_goes_with_its_last_user() {
+    let temp = Temp::new("count");
+    let open = |initial, mode| {
+        let semaphore = SystemSemaphore::new();
+        semaphore.set_key(Key::new(b"count", Path::new(&temp.0)), initial, mode);
+        semaphore
+    };
+    let first = open(2, OpenMode::Open);
+    let second = open(7, OpenMode::Open);
+    assert!(first.acquire() && second.acquire());
+    assert!(second.release(1));
+    let third = open(1, OpenMode::Create);
+    assert!(third.acquire());
+    assert!(first.release(2));
+    drop((first, second, third));
+    assert_eq!(temp.files(), 0);
+}
