@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 mod namespace;
+pub mod old_qt;
 pub mod planted;
 mod process;
 mod programs;
