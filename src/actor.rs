@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use crate::access;
-use crate::identity::Identity;
+use nix::unistd::{Gid, Uid, User, getgrouplist};
+
+use crate::access::{self, Access};
+use crate::identity::{self, Identity};
 use crate::kernel::{Errno, Fd, FileStat, IpcId, IpcPerm, Kernel, Open};
-use crate::options::Options;
+use crate::options::{self, Options, OptionsUpdate};
 
 /// One call's view of who acts and how.
 #[derive(Clone, Debug)]
@@ -16,6 +18,17 @@ pub(crate) struct Actor<K> {
 }
 
 impl<K: Kernel> Actor<K> {
+    /// Who acts now, by an object's own policies. `identity` overrides what
+    /// [`identity::current`] finds.
+    pub fn new(kernel: &K, identity: Option<Identity>, update: OptionsUpdate) -> Self {
+        let options = options::in_force(update);
+        Actor {
+            kernel: kernel.clone(),
+            identity: identity.unwrap_or_else(|| identity::current(options.access)),
+            options,
+        }
+    }
+
     /// Makes something that is to belong to our identity: as root on a user's behalf with that
     /// user's rights, so that there is no moment at which it belongs to root.
     ///
@@ -38,7 +51,7 @@ impl<K: Kernel> Actor<K> {
     pub fn make_key_file(&self, path: &Path) -> Result<Fd, Errno> {
         let mode = self.options.access.key_file_mode();
         let fd = self.make(|| self.kernel.open(path, Open::New(mode)))?;
-        if let access::Access::Group(gid) = self.options.access {
+        if let Access::Group(gid) = self.options.access {
             // Who is not a member can't give it to the group; then it stays the maker's alone.
             let _ = self.kernel.fchgrp(fd, gid);
         }
@@ -62,7 +75,7 @@ impl<K: Kernel> Actor<K> {
         set: impl Fn(IpcId, u32, u32, u32) -> Result<(), Errno>,
     ) -> Result<IpcId, Errno> {
         let mode = self.options.access.object_mode();
-        let access::Access::Group(gid) = self.options.access else {
+        let Access::Group(gid) = self.options.access else {
             return self.make(|| create(mode));
         };
         // Only IPC_SET gives an object to a group. Until then it is the maker's alone, so a kill
@@ -79,23 +92,49 @@ impl<K: Kernel> Actor<K> {
         euid == 0 || perm.uid == euid || perm.cuid == euid
     }
 
-    /// Whether our identity, not just this process, may use an object; `want` as in
-    /// [`access::grants`].
+    /// Whether our identity, not just this process, may use an object, and trusts who made it;
+    /// `want` as in [`access::grants`].
     pub fn may_use(&self, perm: &IpcPerm, want: u32) -> bool {
+        let Identity { uid, .. } = self.identity;
+        let known = [uid, 0].contains(&perm.cuid);
+        match self.options.access {
+            // Anyone may give an object to a group, so its maker must be a member.
+            Access::Group(gid) if !known && !is_member(perm.cuid, gid) => return false,
+            _ => {}
+        }
         self.options.access.trusts_object(&self.identity, perm)
-            && access::grants(perm, self.identity.uid, self.identity.gid, want)
+            && (uid == 0 || access::grants(perm, uid, self.group(), want))
     }
 
     /// Whether our identity, not just this process, may open a key file.
     pub fn may_open(&self, file: &FileStat) -> bool {
-        let (uid, gid) = (self.identity.uid, self.identity.gid);
-        let bits = if uid == 0 || file.uid == uid {
+        let Identity { uid, .. } = self.identity;
+        let bits = if file.uid == uid {
             0o400
-        } else if file.gid == gid {
+        } else if file.gid == self.group() {
             0o040
         } else {
             0o004
         };
         uid == 0 || file.mode & bits != 0
     }
+
+    /// The group whose rights count: that of the policy, which is for its members.
+    fn group(&self) -> u32 {
+        match self.options.access {
+            Access::Group(gid) => gid,
+            _ => self.identity.gid,
+        }
+    }
+}
+
+/// Whether a user is a member of a group.
+fn is_member(uid: u32, gid: u32) -> bool {
+    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else {
+        return false;
+    };
+    let Ok(name) = std::ffi::CString::new(user.name) else {
+        return false;
+    };
+    getgrouplist(&name, user.gid).is_ok_and(|groups| groups.contains(&Gid::from_raw(gid)))
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::actor::Actor;
 use crate::diagnosis::{self, Diagnosis};
 use crate::error::{Error, ErrorKind};
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
 use crate::key::{self, Key};
-use crate::options::{self, OptionsUpdate};
+use crate::options::OptionsUpdate;
 use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
 use crate::semaphore::{self, Role, Semaphore};
@@ -102,7 +102,7 @@ impl Default for SharedMemory<Linux> {
 
 impl<K: Kernel> SharedMemory<K> {
     /// An object without a key, over this kernel. `identity` says on whose behalf it acts;
-    /// `None`: as [`identity::current`] finds.
+    /// `None`: as [`crate::identity::current`] finds.
     pub fn with_kernel(kernel: K, identity: Option<Identity>) -> Self {
         SharedMemory {
             kernel,
@@ -127,15 +127,7 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     fn actor(&self, update: OptionsUpdate) -> Actor<K> {
-        let options = options::in_force(update);
-        Actor {
-            kernel: self.kernel.clone(),
-            identity: self
-                .identity
-                .clone()
-                .unwrap_or_else(|| identity::current(options.access)),
-            options,
-        }
+        Actor::new(&self.kernel, self.identity, update)
     }
 
     /// Policies of this object; they count from the next `create()` or `attach()` on.
@@ -219,7 +211,7 @@ impl<K: Kernel> SharedMemory<K> {
                 true
             }
             Ok(Created::Exists) => fail(state, texts::already_exists()),
-            Err(trouble) => self.fail_by(state, &actor, &trouble, Call::Create),
+            Err(trouble) => fail_by(state, &actor, &trouble, Call::Create),
         }
     }
 
@@ -255,7 +247,7 @@ impl<K: Kernel> SharedMemory<K> {
                 }
                 fail(state, error)
             }
-            Err(trouble) => self.fail_by(state, &actor, &trouble, Call::Attach),
+            Err(trouble) => fail_by(state, &actor, &trouble, Call::Attach),
         }
     }
 
@@ -527,22 +519,20 @@ impl<K: Kernel> SharedMemory<K> {
             self.semaphore.store(NONE, Ordering::Release);
         }
     }
+}
 
-    fn fail_by(
-        &self,
-        state: &mut State<K>,
-        actor: &Actor<K>,
-        trouble: &Trouble,
-        call: Call,
-    ) -> bool {
-        if matches!(trouble, Trouble::InTheWay(_)) && state.semaphore.is_none() {
-            state.lock = LockKey::Failed;
-        }
-        fail(
-            state,
-            texts::of_segment(trouble, call).with_detail(detail(actor, trouble)),
-        )
+/// What Qt would say of this trouble, with what is known more behind it.
+fn fail_by<K: Kernel>(
+    state: &mut State<K>,
+    actor: &Actor<K>,
+    trouble: &Trouble,
+    call: Call,
+) -> bool {
+    if matches!(trouble, Trouble::InTheWay(_)) && state.semaphore.is_none() {
+        state.lock = LockKey::Failed;
     }
+    let error = texts::of_segment(trouble, call).with_detail(detail(actor, trouble));
+    fail(state, error)
 }
 
 fn fail<K: Kernel>(state: &mut State<K>, error: Error) -> bool {

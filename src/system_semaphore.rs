@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::actor::Actor;
 use crate::error::Error;
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
 use crate::key::{self, Key};
-use crate::options::{self, OptionsUpdate};
+use crate::options::OptionsUpdate;
 use crate::place::Places;
 use crate::semaphore::{self, Role, Semaphore};
 use crate::shared_memory::detail;
@@ -79,7 +79,7 @@ impl Default for SystemSemaphore<Linux> {
 
 impl<K: Kernel> SystemSemaphore<K> {
     /// A semaphore without a key, over this kernel. `identity` says on whose behalf it acts;
-    /// `None`: as [`identity::current`] finds.
+    /// `None`: as [`crate::identity::current`] finds.
     pub fn with_kernel(kernel: K, identity: Option<Identity>) -> Self {
         SystemSemaphore {
             kernel,
@@ -100,15 +100,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     fn actor(&self, update: OptionsUpdate) -> Actor<K> {
-        let options = options::in_force(update);
-        Actor {
-            kernel: self.kernel.clone(),
-            identity: self
-                .identity
-                .clone()
-                .unwrap_or_else(|| identity::current(options.access)),
-            options,
-        }
+        Actor::new(&self.kernel, self.identity, update)
     }
 
     /// Policies of this object; they count from the next `set_key()` on.
@@ -161,13 +153,11 @@ impl<K: Kernel> SystemSemaphore<K> {
             log::warn!(target: "qt", "QSystemSemaphore::release: n is negative.");
             return false;
         }
-        match i16::try_from(n) {
-            Ok(n) => self.change(n, Wait::No),
-            Err(_) => {
-                self.state().error = texts::of_operation(Errno::ERANGE);
-                false
-            }
+        if let Ok(n) = i16::try_from(n) {
+            return self.change(n, Wait::No);
         }
+        self.state().error = texts::of_operation(Errno::ERANGE);
+        false
     }
 
     /// The error of the last call that had one; `set_key()` clears it.
