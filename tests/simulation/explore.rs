@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
-use crate::model::call::{Call, Cred, Reply};
+use crate::model::call::{Call, Cred, Line, Reply};
 use crate::model::{Life, Pid, Step, World};
 use crate::scenario::{Rest, Scenario, Time};
 use crate::sim_process::{Answers, End, SimProcess, Status, run};
@@ -405,7 +405,7 @@ impl<'a> Search<'a> {
             | Choice::Kill(pid)
             | Choice::Die(pid)) = choice;
             let call = match &self.automata[pid].histories[state.at[pid]].next {
-                Next::Call(cred, call) => format!("[{}] {call:?}", cred.uid),
+                Next::Call(cred, call) => format!("[{}] {}", cred.uid, call.to_line()),
                 other => format!("{other:?}"),
             };
             let reply = self.take(&mut state, choice);
@@ -419,22 +419,37 @@ impl<'a> Search<'a> {
             let _ = writeln!(story, "  {pid}: {line}");
         }
         let _ = writeln!(story, "  => {what}");
-        let world = &state.world;
-        let _ = writeln!(story, "  files: {:?}", world.names);
-        let _ = writeln!(story, "  inodes: {:?}", world.inodes);
-        let _ = writeln!(story, "  segments: {:?}", world.segments);
-        let _ = writeln!(story, "  semaphores: {:?}", world.sets);
-        story
+        readable(story + &state.world.inventory())
     }
 }
 
 fn show(reply: &Result<Option<Reply>, String>) -> String {
     match reply {
         Ok(None) => "(waits, or has ended)".to_owned(),
-        Ok(Some(Ok(value))) => format!("{value:?}"),
-        Ok(Some(Err(errno))) => format!("{:?}", qshm::kernel::Errno::from_raw(*errno)),
+        Ok(Some(reply)) => show_reply(reply),
         Err(what) => what.clone(),
     }
+}
+
+pub fn show_reply(reply: &Reply) -> String {
+    match reply {
+        Ok(_) => reply.to_line(),
+        Err(errno) => format!("{:?}", qshm::kernel::Errno::from_raw(*errno)),
+    }
+}
+
+/// Long file names by their first letters: M is the segment's key file, S the semaphore's.
+pub fn readable(story: String) -> String {
+    let mut short = story
+        .replace("qipc_sharedmemory_", "M-")
+        .replace("qipc_systemsem_", "S-");
+    for hash in [
+        "3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa",
+        "22e7bac1fc9f9d47f8af3c4b9a3a4a2ae60dfd42",
+    ] {
+        short = short.replace(hash, "");
+    }
+    short
 }
 
 /// Two states with the same 128 bits are taken for one.

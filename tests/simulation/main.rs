@@ -23,6 +23,7 @@ mod conformance;
 mod explore;
 mod known_races;
 mod model;
+mod protocol;
 mod scenario;
 mod schedules;
 mod sim_process;

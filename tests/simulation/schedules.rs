@@ -12,7 +12,8 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::sync::{Condvar, Mutex, MutexGuard};
 use shuttle::{Config, Runner};
 
-use crate::model::call::{Call, Cred, Reply};
+use crate::explore::{readable, show_reply};
+use crate::model::call::{Call, Cred, Line, Reply};
 use crate::model::{Life, Pid, Step, Waiting, World};
 use crate::scenario::{Rest, Scenario, Time};
 use crate::sim_process::{Answers, End, SimProcess, Status, run};
@@ -300,6 +301,7 @@ impl State {
             };
         }
         let _ = writeln!(story, "  => {what}");
+        let story = readable(story + &self.world.inventory());
         self.wrong.get_or_insert(story);
     }
 }

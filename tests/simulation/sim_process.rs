@@ -108,6 +108,10 @@ impl SimProcess {
         self.0.user.identity
     }
 
+    pub fn runs_as_root(&self) -> bool {
+        self.0.user.cred.uid == 0
+    }
+
     /// Changes what the program says of itself.
     pub fn note(&self, change: impl FnOnce(&mut Status)) {
         if !self.0.stopped.get() {

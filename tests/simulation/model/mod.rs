@@ -16,6 +16,7 @@ mod segments;
 mod semaphores;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,32 @@ impl World {
         let pid = self.processes.len();
         self.processes.push(Process::new(pid, cred, groups));
         pid
+    }
+
+    /// What there is, for people.
+    pub fn inventory(&self) -> String {
+        let mut text = String::new();
+        for (name, ino) in &self.names {
+            let inode = &self.inodes[ino];
+            let _ = writeln!(
+                text,
+                "  file {} inode {ino} owner {} mode {:o}",
+                name.display(),
+                inode.uid,
+                inode.mode
+            );
+        }
+        for (id, segment) in &self.segments {
+            let _ = writeln!(
+                text,
+                "  segment {id} attached {} {segment:?}",
+                self.attached(*id)
+            );
+        }
+        for (id, set) in &self.sets {
+            let _ = writeln!(text, "  semaphore {id} {set:?}");
+        }
+        text
     }
 
     /// One system call of a process that does not wait in another.
