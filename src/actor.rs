@@ -29,21 +29,43 @@ impl<K: Kernel> Actor<K> {
         }
     }
 
+    /// The same, for objects in this directory: root on behalf of a user who may make nothing
+    /// there (root's own temp directory) is just root.
+    pub fn in_directory(mut self, directory: &Path) -> Self {
+        let Identity {
+            uid,
+            gid,
+            acting_as_root,
+        } = self.identity;
+        if acting_as_root {
+            let may = self
+                .kernel
+                .as_user(uid, gid, || self.kernel.may_write(directory));
+            if may != Ok(true) {
+                self.identity = Identity {
+                    uid: 0,
+                    gid: self.kernel.getegid(),
+                    acting_as_root: false,
+                };
+            }
+        }
+        self
+    }
+
     /// Makes something that is to belong to our identity: as root on a user's behalf with that
     /// user's rights, so that there is no moment at which it belongs to root.
-    ///
-    /// Where the user may not (root's own temp directory), it is made as root: nobody but root
-    /// gets there anyway.
-    fn make<T>(&self, make: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-        if !self.identity.acting_as_root {
-            return make();
-        }
-        let made = self
-            .kernel
-            .as_user(self.identity.uid, self.identity.gid, &make);
-        match made.and_then(|result| result) {
-            Err(Errno::EACCES | Errno::EPERM) => make(),
-            result => result,
+    fn make<T>(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        let Identity {
+            uid,
+            gid,
+            acting_as_root,
+        } = self.identity;
+        if acting_as_root {
+            self.kernel
+                .as_user(uid, gid, make)
+                .and_then(|result| result)
+        } else {
+            make()
         }
     }
 

@@ -14,6 +14,7 @@
 //! in [`held::contained`].
 
 mod convert;
+mod diagnosis;
 mod held;
 mod log_forwarding;
 mod shared_memory;
@@ -94,6 +95,16 @@ mod ffi {
 
     #[namespace = "qshm"]
     #[repr(i32)]
+    enum Verdict {
+        Free = 0,
+        Live = 1,
+        Leftover = 2,
+        InTheWay = 3,
+        Aside = 4,
+    }
+
+    #[namespace = "qshm"]
+    #[repr(i32)]
     enum LogLevel {
         Error = 1,
         Warning = 2,
@@ -109,6 +120,60 @@ mod ffi {
         function: &'static str,
         system_error: i32,
         detail: String,
+    }
+
+    struct ProcessReport {
+        pid: i32,
+        uid: u32,
+        program: String,
+    }
+
+    struct PermissionsReport {
+        uid: u32,
+        gid: u32,
+        creator_uid: u32,
+        creator_gid: u32,
+        mode: u32,
+    }
+
+    struct IpcObjectReport {
+        key: i32,
+        id: i32,
+        key_file: String,
+        permissions: Vec<PermissionsReport>,
+    }
+
+    struct SegmentStateReport {
+        size: usize,
+        attached: u64,
+        creator_pid: i32,
+        last_pid: i32,
+    }
+
+    struct SegmentReport {
+        object: IpcObjectReport,
+        state: Vec<SegmentStateReport>,
+        processes: Vec<ProcessReport>,
+    }
+
+    struct SemaphoreReport {
+        object: IpcObjectReport,
+        value: Vec<i32>,
+        last_pid: Vec<i32>,
+    }
+
+    struct PlaceReport {
+        segment: Vec<SegmentReport>,
+        semaphore: Vec<SemaphoreReport>,
+        files: Vec<String>,
+    }
+
+    /// What there is to a key, see `qshm::Diagnosis`.
+    struct DiagnosisReport {
+        machine_wide: PlaceReport,
+        aside: PlaceReport,
+        verdict: Verdict,
+        command: String,
     }
 
     /// Some policies, see `qshm::Options`: each counts where its `has_` is true.
@@ -128,6 +193,7 @@ mod ffi {
     }
 
     unsafe extern "C++" {
+        include!("qshm/diagnosis.h");
         include!("qshm/error.h");
         include!("qshm/log.h");
         include!("qshm/options.h");
@@ -149,6 +215,8 @@ mod ffi {
         type InTheWay;
         #[namespace = "qshm"]
         type QtGeneration;
+        #[namespace = "qshm"]
+        type Verdict;
         #[namespace = "qshm"]
         type LogLevel;
 
@@ -176,6 +244,7 @@ mod ffi {
         fn try_lock(self: &SharedMemory, milliseconds: u64) -> bool;
         fn unlock(self: &SharedMemory) -> bool;
         fn error(self: &SharedMemory) -> ErrorReport;
+        fn diagnosis(self: &SharedMemory) -> DiagnosisReport;
 
         type SystemSemaphore;
 

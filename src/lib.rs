@@ -30,6 +30,7 @@ pub mod key;
 pub mod options;
 
 mod actor;
+mod bridge;
 mod error;
 mod key_file;
 mod place;

@@ -204,6 +204,17 @@ pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, hel
     }
 }
 
+/// Whether somebody is inside the lock of this key file.
+pub(crate) fn is_held_at<K: Kernel>(actor: &Actor<K>, path: &Path) -> bool {
+    let kernel = &actor.kernel;
+    let id = kernel
+        .lstat(path)
+        .ok()
+        .and_then(|stat| usable_key(actor, path, &stat).ok())
+        .and_then(|key| kernel.sem_find(key).ok());
+    id.is_some_and(|id| is_held(kernel, id))
+}
+
 /// What of a place's semaphore is in the way of our identity, if it has one.
 pub(crate) fn obstacle<K: Kernel>(actor: &Actor<K>, path: &Path) -> Option<Obstacle> {
     let file = match KeyFile::open(actor, path, false, Step::Semaphore) {

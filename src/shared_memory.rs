@@ -65,6 +65,16 @@ enum Chosen {
     Native(PathBuf),
 }
 
+impl Chosen {
+    /// The segment's key file; empty without a key.
+    fn file(&self) -> PathBuf {
+        match self {
+            Chosen::Key(key) => key.segment_file(),
+            Chosen::Native(path) => path.clone(),
+        }
+    }
+}
+
 /// Which semaphore is the lock. As in Qt it is the one of the key of the last `create()` or
 /// `attach()`, and a call without a key spoils it until the next one with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,8 +136,12 @@ impl<K: Kernel> SharedMemory<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn actor(&self, update: OptionsUpdate) -> Actor<K> {
-        Actor::new(&self.kernel, self.identity, update)
+    fn actor(&self, state: &State<K>) -> Actor<K> {
+        let actor = Actor::new(&self.kernel, self.identity, state.options);
+        match state.chosen.file().parent() {
+            Some(directory) => actor.in_directory(directory),
+            None => actor,
+        }
     }
 
     /// Policies of this object; they count from the next `create()` or `attach()` on.
@@ -163,10 +177,7 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// `QSharedMemory::nativeKey()`: the path of the machine-wide key file; empty without a key.
     pub fn native_key(&self) -> PathBuf {
-        match &self.state().chosen {
-            Chosen::Key(key) => key.segment_file(),
-            Chosen::Native(path) => path.clone(),
-        }
+        self.state().chosen.file()
     }
 
     /// `QSharedMemory::create()`: makes a segment of `size` bytes, all zero, and attaches to it.
@@ -181,7 +192,7 @@ impl<K: Kernel> SharedMemory<K> {
     pub fn create(&self, size: i64, mode: AccessMode) -> bool {
         let mut state = self.state();
         let state = &mut *state;
-        let actor = self.actor(state.options);
+        let actor = self.actor(state);
         let places = match self.begin(state, &actor, Call::Create) {
             Ok(places) => places,
             Err(error) => return fail(state, error),
@@ -229,7 +240,7 @@ impl<K: Kernel> SharedMemory<K> {
         if state.attached.is_some() {
             return false;
         }
-        let actor = self.actor(state.options);
+        let actor = self.actor(state);
         let places = match self.begin(state, &actor, Call::Attach) {
             Ok(Some(places)) => places,
             Ok(None) => return fail(state, texts::no_key(Call::Attach)),
@@ -371,7 +382,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// What there is to this key, and whether it can be used.
     pub fn diagnosis(&self) -> Diagnosis {
         let state = self.state();
-        let actor = self.actor(state.options);
+        let actor = self.actor(&state);
         Diagnosis::of(&actor, &Self::places(&state.chosen, actor.identity.uid))
     }
 
@@ -440,7 +451,7 @@ impl<K: Kernel> SharedMemory<K> {
         if let Some(semaphore) = &state.semaphore {
             return Some(semaphore.id());
         }
-        let actor = self.actor(state.options);
+        let actor = self.actor(state);
         let opened = match &state.lock {
             LockKey::Unset | LockKey::Failed => {
                 state.lock = LockKey::Failed;
@@ -505,7 +516,7 @@ impl<K: Kernel> SharedMemory<K> {
         };
         self.data.store(0, Ordering::Release);
         self.size.store(0, Ordering::Release);
-        let actor = self.actor(state.options);
+        let actor = self.actor(state);
         let held = self.locked_by.load(Ordering::Acquire) == self.kernel.getpid();
         if held {
             log::warn!(target: "qt", "QSharedMemory::lock: already locked");
@@ -561,7 +572,7 @@ impl<K: Kernel> Drop for SharedMemory<K> {
         let state = &mut *state;
         self.leave(state);
         if state.semaphore.is_some() {
-            let actor = self.actor(state.options);
+            let actor = self.actor(state);
             self.change_lock(state, &actor, LockKey::Unset);
         }
     }

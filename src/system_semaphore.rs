@@ -99,8 +99,12 @@ impl<K: Kernel> SystemSemaphore<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn actor(&self, update: OptionsUpdate) -> Actor<K> {
-        Actor::new(&self.kernel, self.identity, update)
+    fn actor(&self, state: &State<K>) -> Actor<K> {
+        let actor = Actor::new(&self.kernel, self.identity, state.options);
+        match state.key.semaphore_file().parent() {
+            Some(directory) => actor.in_directory(directory),
+            None => actor,
+        }
     }
 
     /// Policies of this object; they count from the next `set_key()` on.
@@ -201,7 +205,7 @@ impl<K: Kernel> SystemSemaphore<K> {
             state.error = texts::empty_semaphore_key();
             return None;
         }
-        let actor = self.actor(state.options);
+        let actor = self.actor(state);
         let places = Places::of_key(&state.key, actor.identity.uid);
         if places
             .machine
@@ -233,7 +237,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     fn close(&self, state: &mut State<K>) {
         self.id.store(NONE, Ordering::Release);
         if let Some(semaphore) = state.semaphore.take() {
-            semaphore.close(&self.actor(state.options), false);
+            semaphore.close(&self.actor(state), false);
         }
     }
 

@@ -5,9 +5,11 @@ use std::ptr;
 use std::time::Duration;
 
 use super::convert::path_of;
+use super::diagnosis::diagnosis_of;
 use super::ffi;
 use super::held::Held;
 use crate::AccessMode;
+use crate::diagnosis::Diagnosis;
 use crate::key::{Key, temp_dir};
 
 pub(super) type SharedMemory = Held<crate::SharedMemory>;
@@ -92,5 +94,10 @@ impl SharedMemory {
 
     pub(super) fn error(&self) -> ffi::ErrorReport {
         self.report("QSharedMemory", crate::SharedMemory::error)
+    }
+
+    pub(super) fn diagnosis(&self) -> ffi::DiagnosisReport {
+        let diagnosis = self.ask(Diagnosis::default(), crate::SharedMemory::diagnosis);
+        diagnosis_of(&diagnosis)
     }
 }

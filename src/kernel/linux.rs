@@ -14,9 +14,9 @@ use std::os::fd::IntoRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, SFlag};
-use nix::unistd;
+use nix::unistd::{self, AccessFlags};
 
 use super::{
     Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open, SemStat,
@@ -188,6 +188,16 @@ impl Kernel for Linux {
             check(unsafe { libc::rmdir(path.as_ptr()) })
         })?
         .map(drop)
+    }
+
+    fn may_write(&self, directory: &Path) -> bool {
+        let directory = if directory.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            directory
+        };
+        let mode = AccessFlags::W_OK | AccessFlags::X_OK;
+        unistd::faccessat(AT_FDCWD, directory, mode, AtFlags::AT_EACCESS).is_ok()
     }
 
     fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno> {

@@ -203,6 +203,12 @@ pub trait Kernel: Clone {
     /// rmdir(2).
     fn rmdir(&self, path: &Path) -> Result<(), Errno>;
 
+    /// Whether the thread's effective user may make files in a directory: faccessat(2) with
+    /// `W_OK | X_OK` and `AT_EACCESS`. A kernel that can't tell says yes.
+    fn may_write(&self, _directory: &Path) -> bool {
+        true
+    }
+
     /// The id of the segment that a key leads to: shmget(2) with size 0 and no flags, which
     /// needs no permission.
     fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno>;

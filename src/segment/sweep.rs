@@ -38,11 +38,26 @@ pub(crate) fn remove_leftover<K: Kernel>(
 /// Removes what is left at a place that has no segment any more: the semaphore unless somebody
 /// uses it, and the key files, each after its object. Gives the lifecycle lock back. `held`
 /// says that it is we who keep the semaphore at 0.
+///
+/// Where a process of real Qt is about to make a segment, which it does under Qt's lock, the
+/// key file stays; so does that of a segment that we can't remove.
 pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>, held: bool) {
-    if let Some(path) = place.semaphore_to_clear() {
-        semaphore::clear(actor, place, &path, held);
+    let semaphore = place.semaphore_to_clear();
+    let path = semaphore.as_deref();
+    let taken = path
+        .filter(|_| !held)
+        .and_then(|path| semaphore::courtesy(actor, path));
+    let empty = semaphore::usable_key(actor, &place.segment, &file.stat)
+        .is_ok_and(|key| actor.kernel.shm_find(key) == Err(Errno::ENOENT));
+    let free =
+        path.is_none_or(|path| held || taken.is_some() || !semaphore::is_held_at(actor, path));
+    if empty && free {
+        if let Some(path) = path {
+            semaphore::clear(actor, place, path, true);
+        }
+        file.unlink();
     }
-    file.unlink();
+    semaphore::end_courtesy(actor, taken);
     drop(file);
     place.remove_directory(actor);
 }
