@@ -1,7 +1,8 @@
 //! Compiles the C++ face, so that it is inside the library whoever builds it.
 
-const FACE: [&str; 6] = [
+const FACE: [&str; 7] = [
     "cpp/face/convert.cpp",
+    "cpp/face/diagnosis.cpp",
     "cpp/face/error.cpp",
     "cpp/face/log.cpp",
     "cpp/face/options.cpp",

@@ -1,0 +1,243 @@
+// Qt's QSharedMemory, defined by qshm.
+//
+// The class is that of the application's own Qt headers, so that whatever was compiled with them
+// fits: the linker takes these definitions and leaves Qt's. metaObject() is the first virtual
+// member that is not inline, so defining it makes the vtable come from here as well; without
+// that, a parent's delete would lead to Qt's destructor. The meta object itself is Qt's.
+
+#include "object_table.h"
+#include "runtime.h"
+
+#include <qshm/shared_memory.h>
+
+#include <QtCore/qfile.h>
+#include <QtCore/qsharedmemory.h>
+
+#include <cstring>
+#include <memory>
+
+QT_BEGIN_NAMESPACE
+
+namespace {
+
+#if QT_VERSION < QT_VERSION_CHECK(6, 0, 0)
+using Size = int;
+#else
+using Size = qsizetype;
+#endif
+
+static_assert(sizeof(QSharedMemory) == sizeof(QObject),
+              "the state is in a table because the object has no room for it");
+
+struct State
+{
+    qshm::SharedMemory memory;
+    QString key;
+    // The temp directory that the key was set in.
+    QByteArray temp;
+    // As given to setNativeKey(): there may be no way back from the name of the file.
+    QString nativeKey;
+};
+
+qshm::dropin::ObjectTable states;
+
+State *stateOf(const QSharedMemory *object)
+{
+    return static_cast<State *>(states.find(object));
+}
+
+State *newState(const QSharedMemory *object)
+{
+    qshm::dropin::prepare();
+    auto state = std::make_unique<State>();
+    states.insert(object, state.get());
+    return state.release();
+}
+
+qshm::AccessMode modeOf(QSharedMemory::AccessMode mode)
+{
+    return mode == QSharedMemory::ReadOnly ? qshm::AccessMode::ReadOnly
+                                           : qshm::AccessMode::ReadWrite;
+}
+
+QSharedMemory::SharedMemoryError errorOf(qshm::ErrorCode code)
+{
+    switch (code) {
+    case qshm::ErrorCode::NoError: return QSharedMemory::NoError;
+    case qshm::ErrorCode::PermissionDenied: return QSharedMemory::PermissionDenied;
+    case qshm::ErrorCode::InvalidSize: return QSharedMemory::InvalidSize;
+    case qshm::ErrorCode::KeyError: return QSharedMemory::KeyError;
+    case qshm::ErrorCode::AlreadyExists: return QSharedMemory::AlreadyExists;
+    case qshm::ErrorCode::NotFound: return QSharedMemory::NotFound;
+    case qshm::ErrorCode::LockError:
+    case qshm::ErrorCode::Busy: return QSharedMemory::LockError;
+    case qshm::ErrorCode::OutOfResources: return QSharedMemory::OutOfResources;
+    case qshm::ErrorCode::NotSupported:
+    case qshm::ErrorCode::UnknownError: break;
+    }
+    return QSharedMemory::UnknownError;
+}
+
+} // namespace
+
+// An object may have no state: Qt's constructor made it, in a program that is linked wrongly. It
+// then behaves as one without a key, which beats a crash; activeImplementation() tells.
+
+QSharedMemory::QSharedMemory(QObject *parent) : QObject(parent)
+{
+    newState(this);
+}
+
+QSharedMemory::QSharedMemory(const QString &key, QObject *parent) : QObject(parent)
+{
+    newState(this);
+    setKey(key);
+}
+
+QSharedMemory::~QSharedMemory()
+{
+    delete static_cast<State *>(states.take(this));
+}
+
+const QMetaObject *QSharedMemory::metaObject() const
+{
+    return QObject::d_ptr->metaObject ? QObject::d_ptr->dynamicMetaObject() : &staticMetaObject;
+}
+
+void *QSharedMemory::qt_metacast(const char *name)
+{
+    if (!name)
+        return nullptr;
+    if (std::strcmp(name, staticMetaObject.className()) == 0)
+        return this;
+    if (std::strcmp(name, qshm::dropin::ClassMark) == 0)
+        return stateOf(this) ? this : nullptr;
+    return QObject::qt_metacast(name);
+}
+
+int QSharedMemory::qt_metacall(QMetaObject::Call call, int id, void **arguments)
+{
+    // Neither signals, slots nor properties of its own.
+    return QObject::qt_metacall(call, id, arguments);
+}
+
+void QSharedMemory::setKey(const QString &key)
+{
+    State *const state = stateOf(this);
+    if (!state)
+        return;
+    const QByteArray temp = key.isEmpty() ? QByteArray() : qshm::dropin::tempPath();
+    if (key == state->key && temp == state->temp && state->nativeKey.isEmpty())
+        return;
+    state->key = key;
+    state->temp = temp;
+    state->nativeKey = QString();
+    if (key.isNull())
+        state->memory.clearKey();
+    else
+        state->memory.setKey(qshm::dropin::viewOf(key.toUtf8()), qshm::dropin::viewOf(temp));
+}
+
+QString QSharedMemory::key() const
+{
+    const State *const state = stateOf(this);
+    return state ? state->key : QString();
+}
+
+void QSharedMemory::setNativeKey(const QString &key)
+{
+    State *const state = stateOf(this);
+    if (!state || (state->key.isNull() && key == state->nativeKey))
+        return;
+    state->key = QString();
+    state->temp = QByteArray();
+    state->nativeKey = key;
+    state->memory.setNativeKey(qshm::dropin::viewOf(QFile::encodeName(key)));
+}
+
+QString QSharedMemory::nativeKey() const
+{
+    const State *const state = stateOf(this);
+    if (!state || state->key.isEmpty())
+        return state ? state->nativeKey : QString();
+    const std::string path = state->memory.nativeKey();
+    return QFile::decodeName(QByteArray(path.data(), int(path.size())));
+}
+
+bool QSharedMemory::create(Size size, AccessMode mode)
+{
+    State *const state = stateOf(this);
+    return state && state->memory.create(size, modeOf(mode));
+}
+
+Size QSharedMemory::size() const
+{
+    const State *const state = stateOf(this);
+    return state ? Size(state->memory.size()) : 0;
+}
+
+bool QSharedMemory::attach(AccessMode mode)
+{
+    State *const state = stateOf(this);
+    return state && state->memory.attach(modeOf(mode));
+}
+
+bool QSharedMemory::isAttached() const
+{
+    const State *const state = stateOf(this);
+    return state && state->memory.isAttached();
+}
+
+bool QSharedMemory::detach()
+{
+    State *const state = stateOf(this);
+    return state && state->memory.detach();
+}
+
+void *QSharedMemory::data()
+{
+    State *const state = stateOf(this);
+    return state ? state->memory.data() : nullptr;
+}
+
+const void *QSharedMemory::constData() const
+{
+    const State *const state = stateOf(this);
+    return state ? state->memory.constData() : nullptr;
+}
+
+const void *QSharedMemory::data() const
+{
+    return constData();
+}
+
+bool QSharedMemory::lock()
+{
+    State *const state = stateOf(this);
+    return state && state->memory.lock();
+}
+
+bool QSharedMemory::unlock()
+{
+    State *const state = stateOf(this);
+    return state && state->memory.unlock();
+}
+
+QSharedMemory::SharedMemoryError QSharedMemory::error() const
+{
+    const State *const state = stateOf(this);
+    return state ? errorOf(state->memory.error().code) : NoError;
+}
+
+QString QSharedMemory::errorString() const
+{
+    const State *const state = stateOf(this);
+    const qshm::Error error = state ? state->memory.error() : qshm::Error();
+    if (!error)
+        return QString();
+    return qshm::dropin::filledIn(tr(qshm::dropin::patternOf(error).constData()), error);
+}
+
+QT_END_NAMESPACE
+
+const char qshm::dropin::sharedMemoryPart = 0;

@@ -1,0 +1,111 @@
+// Qt's QSystemSemaphore, defined by qshm.
+//
+// The class is that of the application's own Qt headers. What its `d` points to is ours.
+
+#include "runtime.h"
+
+#include <qshm/system_semaphore.h>
+
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qsystemsemaphore.h>
+
+QT_BEGIN_NAMESPACE
+
+class QSystemSemaphorePrivate
+{
+public:
+    QSystemSemaphorePrivate() { qshm::dropin::prepare(); }
+
+    qshm::SystemSemaphore semaphore;
+    QString key;
+};
+
+namespace {
+
+qshm::OpenMode modeOf(QSystemSemaphore::AccessMode mode)
+{
+    return mode == QSystemSemaphore::Create ? qshm::OpenMode::Create : qshm::OpenMode::Open;
+}
+
+QSystemSemaphore::SystemSemaphoreError errorOf(qshm::ErrorCode code)
+{
+    switch (code) {
+    case qshm::ErrorCode::NoError: return QSystemSemaphore::NoError;
+    case qshm::ErrorCode::PermissionDenied: return QSystemSemaphore::PermissionDenied;
+    case qshm::ErrorCode::KeyError: return QSystemSemaphore::KeyError;
+    case qshm::ErrorCode::AlreadyExists: return QSystemSemaphore::AlreadyExists;
+    case qshm::ErrorCode::NotFound: return QSystemSemaphore::NotFound;
+    case qshm::ErrorCode::OutOfResources: return QSystemSemaphore::OutOfResources;
+    case qshm::ErrorCode::InvalidSize:
+    case qshm::ErrorCode::LockError:
+    case qshm::ErrorCode::Busy:
+    case qshm::ErrorCode::NotSupported:
+    case qshm::ErrorCode::UnknownError: break;
+    }
+    return QSystemSemaphore::UnknownError;
+}
+
+QString translated(const qshm::Error &error)
+{
+    const QByteArray pattern = qshm::dropin::patternOf(error);
+#if QT_VERSION < QT_VERSION_CHECK(6, 0, 0)
+    // Qt 5 has the texts for keys that make no semaphore in another context than the rest.
+    if (error.code == qshm::ErrorCode::KeyError)
+        return QCoreApplication::translate("QCoreApplication", pattern.constData(),
+                                           "QSystemSemaphore");
+#endif
+    return QCoreApplication::translate("QSystemSemaphore", pattern.constData());
+}
+
+} // namespace
+
+QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessMode mode)
+    : d(new QSystemSemaphorePrivate)
+{
+    setKey(key, initialValue, mode);
+}
+
+QSystemSemaphore::~QSystemSemaphore() = default;
+
+void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode mode)
+{
+    if (key == d->key && mode == Open)
+        return;
+    d->key = key;
+    if (key.isNull()) {
+        d->semaphore.clearKey(modeOf(mode));
+        return;
+    }
+    d->semaphore.setKey(qshm::dropin::viewOf(key.toUtf8()),
+                        qshm::dropin::viewOf(qshm::dropin::tempPath()), initialValue, modeOf(mode));
+}
+
+QString QSystemSemaphore::key() const
+{
+    return d->key;
+}
+
+bool QSystemSemaphore::acquire()
+{
+    return d->semaphore.acquire();
+}
+
+bool QSystemSemaphore::release(int n)
+{
+    return d->semaphore.release(n);
+}
+
+QSystemSemaphore::SystemSemaphoreError QSystemSemaphore::error() const
+{
+    return errorOf(d->semaphore.error().code);
+}
+
+QString QSystemSemaphore::errorString() const
+{
+    const qshm::Error error = d->semaphore.error();
+    return error ? qshm::dropin::filledIn(translated(error), error) : QString();
+}
+
+QT_END_NAMESPACE
+
+const char qshm::dropin::systemSemaphorePart = 0;
