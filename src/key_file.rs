@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Open, Wait};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, IpcId, Kernel, Open, Wait};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 /// How often a file that others replace meanwhile is tried anew.
@@ -45,7 +45,11 @@ impl<K: Kernel> KeyFile<K> {
                     Err(Errno::EEXIST) => continue,
                     Err(errno) => return Err(Trouble::system(step, errno, path)),
                 },
-                Err(errno) => return Err(refused(actor, path, step, errno)),
+                Err(errno) => match refused(actor, path, step, errno) {
+                    Some(trouble) => return Err(trouble),
+                    // What was in the way went between the two looks.
+                    None => continue,
+                },
             };
             match kernel.fstat(fd) {
                 Ok(stat) => {
@@ -103,6 +107,11 @@ impl<K: Kernel> KeyFile<K> {
         self.kernel
             .flock(self.fd, FileLock::Exclusive, Wait::No)
             .is_ok()
+    }
+
+    /// Whether a segment was there before this file was, so that it is not its own.
+    pub fn is_younger_than(&self, segment: IpcId) -> bool {
+        self.made && self.kernel.shm_is_older(segment, self.fd)
     }
 
     /// Gives the lock back and keeps the file open, which keeps its inode number (and so its
@@ -175,16 +184,17 @@ fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
 }
 
 /// A file that could not be opened: in the way if it is there, else a failure of the system.
-fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Trouble {
-    let stat = actor.kernel.lstat(path).ok();
-    match (errno, stat) {
-        (Errno::ELOOP, Some(_)) => Trouble::InTheWay(Obstacle::file(path, FileFault::Link, stat)),
-        (Errno::EACCES | Errno::EPERM, Some(_)) => {
-            Trouble::InTheWay(Obstacle::file(path, FileFault::Unreadable, stat))
-        }
-        (Errno::ENXIO | Errno::ENODEV | Errno::EISDIR, Some(_)) => {
-            Trouble::InTheWay(Obstacle::file(path, FileFault::NotPlain, stat))
-        }
-        _ => Trouble::system(step, errno, path),
+/// `None`: it was in the way and is not there any more.
+fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Option<Trouble> {
+    let fault = match errno {
+        Errno::ELOOP => FileFault::Link,
+        Errno::EACCES | Errno::EPERM => FileFault::Unreadable,
+        Errno::ENXIO | Errno::ENODEV | Errno::EISDIR => FileFault::NotPlain,
+        _ => return Some(Trouble::system(step, errno, path)),
+    };
+    match actor.kernel.lstat(path) {
+        Ok(stat) => Some(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat)))),
+        Err(Errno::ENOENT) => None,
+        Err(_) => Some(Trouble::system(step, errno, path)),
     }
 }

@@ -64,6 +64,16 @@ fn file_stat(stat: &libc::stat) -> FileStat {
     }
 }
 
+fn raw_fstat(fd: Fd) -> Result<libc::stat, Errno> {
+    let mut stat = std::mem::MaybeUninit::uninit();
+    // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks the
+    // descriptor itself.
+    unsafe {
+        check(libc::fstat(fd, stat.as_mut_ptr()))?;
+        Ok(stat.assume_init())
+    }
+}
+
 impl Kernel for Linux {
     fn getpid(&self) -> i32 {
         pid::current()
@@ -119,13 +129,7 @@ impl Kernel for Linux {
     }
 
     fn fstat(&self, fd: Fd) -> Result<FileStat, Errno> {
-        let mut stat = std::mem::MaybeUninit::uninit();
-        // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks
-        // the descriptor itself.
-        unsafe {
-            check(libc::fstat(fd, stat.as_mut_ptr()))?;
-            Ok(file_stat(&stat.assume_init()))
-        }
+        raw_fstat(fd).map(|stat| file_stat(&stat))
     }
 
     fn lstat(&self, path: &Path) -> Result<FileStat, Errno> {
@@ -270,6 +274,12 @@ impl Kernel for Linux {
 
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
         system_v::sem_op(id, delta, wait)
+    }
+
+    fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
+        let file = raw_fstat(than).map(|stat| stat.st_ctime);
+        let segment = system_v::shm_changed(id);
+        matches!((segment, file), (Ok(segment), Ok(file)) if segment < file)
     }
 
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {

@@ -267,6 +267,12 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
+    /// Whether a segment was last changed (`shm_ctime`) in a second before that of a file's last
+    /// change (`st_ctime`). A kernel that can't tell says no.
+    fn shm_is_older(&self, _id: IpcId, _than: Fd) -> bool {
+        false
+    }
+
     /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
     /// at. For diagnosis only, as the next two; a kernel that can't tell says nothing.
     fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {

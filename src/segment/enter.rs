@@ -169,7 +169,7 @@ fn settle<K: Kernel>(
         }
         // A key is half a device and a quarter of an inode number: a new key file may lead to
         // the segment of another key. It is kept open until the next one has another number.
-        Look::Live { .. } if file.made => {
+        Look::Live { id } if file.is_younger_than(id) => {
             let next = retry_elsewhere(actor, place, &file);
             drop(file);
             next.and(Err(Trouble::Changed))

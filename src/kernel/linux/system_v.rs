@@ -35,13 +35,22 @@ pub fn shm_create(key: IpcKey, size: usize, mode: u32) -> Result<IpcId, Errno> {
     check(unsafe { libc::shmget(key, size, flags) })
 }
 
-pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
+fn shm_status(id: IpcId) -> Result<libc::shmid_ds, Errno> {
     let mut status: MaybeUninit<libc::shmid_ds> = MaybeUninit::uninit();
     // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-    let status = unsafe {
+    unsafe {
         check(libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()))?;
-        status.assume_init()
-    };
+        Ok(status.assume_init())
+    }
+}
+
+/// `shm_ctime`: when it was made or last changed, in seconds since 1970.
+pub fn shm_changed(id: IpcId) -> Result<i64, Errno> {
+    shm_status(id).map(|status| status.shm_ctime)
+}
+
+pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
+    let status = shm_status(id)?;
     #[allow(clippy::useless_conversion)]
     let mode = u32::from(status.shm_perm.mode);
     Ok(ShmStat {
