@@ -33,6 +33,7 @@ use system_semaphore::{SystemSemaphore, new_system_semaphore};
 mod ffi {
     #[namespace = "qshm"]
     #[repr(i32)]
+    #[derive(Debug)]
     enum ErrorCode {
         NoError = 0,
         PermissionDenied = 1,
