@@ -21,6 +21,9 @@ fn main() {
         .flag("-fno-rtti")
         .flag("-fvisibility=hidden")
         .flag("-fvisibility-inlines-hidden")
+        // Names that are unique to the process cannot be made local to the library, and would
+        // meet the application's own copies when it is linked. Clang has no such names.
+        .flag_if_supported("-fno-gnu-unique")
         .warnings(true)
         .extra_warnings(true)
         .compile("qshm-face");
