@@ -2,6 +2,15 @@
 
 add_library(qshm::dropin INTERFACE IMPORTED GLOBAL)
 
+# The functions may be called from the application's directory, where they see
+# no variable of this one but those of the cache, such as qshm_SOURCE_DIR.
+
+# Makes linking the drop-in an error that says how to get Qt.
+function(qshm_set_no_qt_error what)
+  qshm_set_dropin_error("${what}, install its development files (Debian and Ubuntu: qtbase5-dev or qt6-base-dev) \
+or pass -DCMAKE_PREFIX_PATH=<where Qt is>, and call find_package(Qt5 COMPONENTS Core) or find_package(Qt6 COMPONENTS Core)")
+endfunction()
+
 # Compiles the drop-in against Qt <major>, in the directory that is being
 # processed; Qt<major>::Core must be visible there.
 function(qshm_compile_dropin major)
@@ -29,7 +38,7 @@ function(qshm_compile_dropin major)
     CXX_INCLUDE_WHAT_YOU_USE "")
   if(QSHM_WERROR)
     target_compile_options(${objects} PRIVATE -Wall -Wextra -Werror)
-  elseif(NOT QSHM_TOP_LEVEL)
+  elseif(NOT CMAKE_SOURCE_DIR STREQUAL qshm_SOURCE_DIR)
     # After the application's own -Werror and the like.
     target_compile_options(${objects} PRIVATE -w)
   endif()
@@ -44,6 +53,8 @@ endfunction()
 # to the application's own call.
 macro(qshm_find_qt major)
   if(NOT TARGET Qt${major}::Core)
+    # Qt::Core can only be one of the two, and is the application's to have.
+    set(QT_NO_CREATE_VERSIONLESS_TARGETS ON)
     find_package(Qt${major} QUIET COMPONENTS Core)
   endif()
 endmacro()
@@ -61,17 +72,14 @@ function(qshm_choose_dropin)
       qshm_compile_dropin(${majors})
       qshm_use_dropin(${majors})
     else()
-      qshm_set_dropin_error("Qt ${majors} was not found, ${qshm_get_qt}")
+      qshm_set_no_qt_error("Qt ${majors} was not found")
     endif()
   elseif(count GREATER 1)
     qshm_set_dropin_error("both Qt 5 and Qt 6 are in use, pass -DQSHM_QT=5 or -DQSHM_QT=6")
   else()
-    qshm_set_dropin_error("no Qt was found, ${qshm_get_qt}")
+    qshm_set_no_qt_error("no Qt was found")
   endif()
 endfunction()
-set(qshm_get_qt "\
-install its development files (Debian and Ubuntu: qtbase5-dev or qt6-base-dev) \
-or pass -DCMAKE_PREFIX_PATH=<where Qt is>, and call find_package(Qt5 COMPONENTS Core) or find_package(Qt6 COMPONENTS Core)")
 
 # Sets `out` to the versions of Qt that any directory of the project has found.
 function(qshm_find_qt_of_subdirectories directory out)
@@ -95,7 +103,6 @@ endfunction()
 
 if(QSHM_TOP_LEVEL)
   # No application to follow: both, and the newer one is qshm::dropin.
-  set(QT_NO_CREATE_VERSIONLESS_TARGETS ON)
   foreach(qshm_major 5 6)
     qshm_find_qt(${qshm_major})
     if(TARGET Qt${qshm_major}::Core)
@@ -108,7 +115,7 @@ if(QSHM_TOP_LEVEL)
   elseif(qshm_newest)
     qshm_use_dropin(${qshm_newest})
   else()
-    qshm_set_dropin_error("no Qt was found, ${qshm_get_qt}")
+    qshm_set_no_qt_error("no Qt was found")
   endif()
 else()
   qshm_find_application_qt(qshm_majors)

@@ -16,12 +16,11 @@ function(qshm_install_pkg_config template name)
   install(FILES "${PROJECT_BINARY_DIR}/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endfunction()
 
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/qshm" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.h")
+
 if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   install(FILES "${QSHM_ARCHIVE}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-  install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/qshm" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-    FILES_MATCHING PATTERN "*.h")
-  add_custom_target(qshm-install-library ALL DEPENDS "${QSHM_ARCHIVE}")
-  add_dependencies(qshm-install-library qshm-rust)
 
   list(TRANSFORM QSHM_NATIVE_LIBRARIES PREPEND "-l" OUTPUT_VARIABLE qshm_native)
   list(JOIN qshm_native " " qshm_native)
@@ -41,7 +40,7 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
   foreach(qshm_major IN LISTS qshm_majors)
     if(NOT TARGET qshm-dropin-qt${qshm_major})
       if(QSHM_INSTALL_QT)
-        message(FATAL_ERROR "qshm: QSHM_INSTALL_QT asks for Qt ${qshm_major}, which was not found: ${qshm_get_qt}")
+        message(FATAL_ERROR "qshm: QSHM_INSTALL_QT asks for Qt ${qshm_major}, which was not found")
       endif()
       continue()
     endif()

@@ -9,9 +9,6 @@ endif()
 set(QSHM_QT "" CACHE STRING
   "Major version of Qt for qshm::dropin: 5 or 6; empty: the application's")
 set_property(CACHE QSHM_QT PROPERTY STRINGS "" 5 6)
-if(NOT QSHM_QT MATCHES "^[56]?$")
-  message(FATAL_ERROR "qshm: QSHM_QT is \"${QSHM_QT}\"; it can be 5, 6 or empty")
-endif()
 
 # Rust without optimisation helps nobody who debugs an application, so the
 # build type of CMake does not decide this.

@@ -44,6 +44,9 @@ endfunction()
 # else QT_VERSION_MAJOR, else the targets that exist. Sets `out` to 5, 6, "5;6"
 # or nothing.
 function(qshm_find_application_qt out)
+  if(NOT "${QSHM_QT}" MATCHES "^[56]?$")
+    message(FATAL_ERROR "qshm: QSHM_QT is \"${QSHM_QT}\"; it can be 5, 6 or empty")
+  endif()
   if(QSHM_QT)
     set(majors ${QSHM_QT})
   elseif(QT_VERSION_MAJOR MATCHES "^[56]$")

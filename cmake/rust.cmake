@@ -111,10 +111,11 @@ add_custom_command(
   ${qshm_depfile_argument}
   COMMENT "Building libqshm.a with cargo"
   VERBATIM)
-add_custom_target(qshm-rust DEPENDS "${QSHM_ARCHIVE}")
-if(QSHM_TOP_LEVEL)
-  set_target_properties(qshm-rust PROPERTIES EXCLUDE_FROM_ALL OFF)
+set(qshm_all)
+if(QSHM_TOP_LEVEL OR QSHM_INSTALL)
+  set(qshm_all ALL)
 endif()
+add_custom_target(qshm-rust ${qshm_all} DEPENDS "${QSHM_ARCHIVE}")
 
 qshm_add_library("${QSHM_ARCHIVE}" "${PROJECT_SOURCE_DIR}/include" GLOBAL)
 add_dependencies(qshm::qshm qshm-rust)

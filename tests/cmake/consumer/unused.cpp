@@ -1,0 +1,6 @@
+#include <QString>
+
+int main()
+{
+    return QStringLiteral("%1").arg(7) == QStringLiteral("7") ? 0 : 1;
+}
