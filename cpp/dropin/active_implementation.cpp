@@ -43,6 +43,9 @@ bool answersToMark(QObject *volatile object)
     return object->qt_metacast(dropin::ClassMark);
 }
 
+// In a static library, asking has to bring the classes along.
+[[gnu::used]] const char *const classes = &dropin::sharedMemoryPart;
+
 } // namespace
 
 Implementation activeImplementation()
