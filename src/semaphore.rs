@@ -169,7 +169,23 @@ impl<K: Kernel> Semaphore<K> {
         }
         let place = self.place.clone();
         drop(self);
+        clear_segment_file(actor, &place);
         place.remove_directory(actor);
+    }
+}
+
+/// Removes a segment's key file without a segment. Who detached last left it there if the lock
+/// was held, since that may be a process of real Qt that is making a segment.
+fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
+    let Ok(Some(file)) = KeyFile::open(actor, &place.segment, false, Step::KeyFile) else {
+        return;
+    };
+    if file.try_exclusive() {
+        let empty = usable_key(actor, &place.segment, &file.stat)
+            .is_ok_and(|key| actor.kernel.shm_find(key) == Err(Errno::ENOENT));
+        if empty {
+            file.unlink();
+        }
     }
 }
 
