@@ -1,0 +1,262 @@
+#!/bin/bash
+# Builds and runs Qt 5.15's own tests of QSharedMemory and QSystemSemaphore,
+# outside Qt's build system, on Qt's classes or on a replacement of them.
+#
+# The tests are not in this repository: they are fetched with "apt-get source".
+set -uo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: run-qt-suite.sh --qt 5 [options]
+  --link "..."     what replaces the classes: objects and libraries, put before Qt's
+  --tests "a b"    of: qsharedmemory qsystemsemaphore (default: both)
+  --only "f g"     only these test functions, each in its own process
+  --unskip         takes out the two QSKIPs "unstable: QTBUG-25655" and "disabled"
+  --uid N          runs the tests as this user (root only)
+  --repeat N       runs N times, and says which functions are flaky
+  --timeout S      seconds for a test program (default 300)
+  --work DIR       where sources are kept and programs are built
+                   (default: target/qt-suite; other users must be able to reach it)
+As root the tests have private IPC, PID and mount namespaces; always an own TMPDIR.
+last line: passed=N failed=N skipped=N   (test functions; failed if it failed in any row or run)
+exit status: 0 no failures, 1 failures, 2 could not build or run, 3 no sources to be had
+USAGE
+    exit 2
+}
+
+die() {
+    echo "run-qt-suite: $2" >&2
+    exit "$1"
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+arguments=("$@")
+qt='' link='' tests='qsharedmemory qsystemsemaphore' only='' unskip=0 uid='' repeat=1 timeout=300
+work=$here/../../target/qt-suite
+while [ $# -gt 0 ]; do
+    case $1 in
+    --qt) qt=$2 && shift ;;
+    --link) link=$2 && shift ;;
+    --tests) tests=$2 && shift ;;
+    --only) only=$2 && shift ;;
+    --unskip) unskip=1 ;;
+    --uid) uid=$2 && shift ;;
+    --repeat) repeat=$2 && shift ;;
+    --timeout) timeout=$2 && shift ;;
+    --work) work=$2 && shift ;;
+    *) usage ;;
+    esac
+    shift
+done
+[ "$qt" = 5 ] || usage
+mkdir -p "$work" || exit 2
+work=$(cd "$work" && pwd)
+sources=$work/sources
+
+# ------------------------------------------------------------------- sources
+# With apt lists of its own, so that the system's configuration neither matters
+# nor changes; the place to ask and the release are the system's.
+fetch() {
+    [ ! -e "$sources/.done" ] || return 0
+    local keys=/usr/share/keyrings/debian-archive-keyring.gpg apt=$work/apt mirror suite archive
+    mirror=$(sed -n 's/^URIs: //p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | grep -v security | head -1)
+    [ -n "$mirror" ] || mirror=$(sed -nE 's/^deb (\[[^]]*\] )?([^ ]*).*/\2/p' /etc/apt/sources.list 2>/dev/null | head -1)
+    suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    if [ -z "$mirror" ] || [ -z "$suite" ] || [ ! -e "$keys" ]; then
+        die 3 "no Debian sources are configured"
+    fi
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/sources" "$sources"
+    echo "deb-src [signed-by=$keys] $mirror $suite main" >"$apt/sources.list"
+    local options=(-q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
+        -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb-src::Contents::DefaultEnabled=false)
+    if ! apt-get "${options[@]}" update >"$apt/log" 2>&1 ||
+        ! (cd "$apt/sources" && apt-get "${options[@]}" source --download-only --tar-only qtbase-opensource-src) \
+            >>"$apt/log" 2>&1; then
+        tail -3 "$apt/log" >&2
+        die 3 "the sources of Qt's tests were not to be had"
+    fi
+    archive=$(find "$apt/sources" -name 'qtbase-opensource-src_*.orig.tar.*' | sort | tail -1)
+    tar -xf "$archive" -C "$sources" --strip-components=1 --wildcards \
+        '*/tests/auto/corelib/kernel/qsharedmemory*' '*/tests/auto/corelib/kernel/qsystemsemaphore*' ||
+        die 3 "cannot unpack $archive"
+    basename "$archive" >"$sources/.done"
+    rm -rf "$apt"
+}
+
+# ---------------------------------------------------------------- namespaces
+isolated=${QSHM_SUITE_ISOLATED:-0}
+if [ "$isolated" = 0 ]; then
+    fetch
+    if [ "$(id -u)" = 0 ]; then
+        QSHM_SUITE_ISOLATED=1 exec unshare --mount --ipc --pid --fork --kill-child --mount-proc \
+            --propagation private bash "$here/$(basename "$0")" "${arguments[@]}"
+    fi
+    echo "# not root: no private IPC namespace, only an own TMPDIR"
+fi
+
+# --------------------------------------------------------------------- build
+triple=$(g++ -dumpmachine)
+headers=/usr/include/${triple/-pc-/-}/qt5
+version=$(sed -n 's/^#define QTCORE_VERSION_STR "\(.*\)"/\1/p' "$headers/QtCore/qtcoreversion.h")
+[ -n "$version" ] || die 2 "no headers of Qt 5 in $headers"
+build=$(mktemp -d "$work/build-XXXXXX")
+mkdir -p "$build/shim/private" "$build/bin"
+chmod 755 "$build" "$build/bin"
+trap 'rm -rf "$build"' EXIT
+
+# The tests use one private function, which Debian's Qt does not export; the
+# public nativeKey() gives the same value.
+cat >"$build/shim/private/qsharedmemory_p.h" <<'SHIM'
+#pragma once
+#include <QSharedMemory>
+struct QSharedMemoryPrivate {
+    static QString makePlatformSafeKey(const QString &k)
+    { QSharedMemory m; m.setKey(k); return m.nativeKey(); }
+};
+SHIM
+include=(-I"$build/shim" -I"$headers" -I"$headers/QtCore" -I"$headers/QtTest" -I"$build/bin")
+
+compile() { # source program [moc output]
+    if [ -n "${3:-}" ]; then
+        /usr/lib/qt5/bin/moc -D__linux__ -DQT_CORE_LIB "${include[@]}" "$1" -o "$build/bin/$3" || return 1
+    fi
+    # Several words each, as on a command line.
+    # shellcheck disable=SC2086
+    g++ -std=c++17 -O1 -fPIC -pthread -w -DQT_CORE_LIB -DQT_TESTLIB_LIB "${include[@]}" \
+        "$1" -o "$build/bin/$2" $link -lQt5Test -lQt5Core -lrt
+}
+
+cp -r "$sources/tests/auto/corelib/kernel" "$build/tests" || die 2 "no sources"
+if [ $unskip = 1 ]; then
+    sed -i -e '/QSKIP("This test is unstable: QTBUG-25655");/d' -e '/QSKIP("disabled");/d' \
+        "$build/tests/qsharedmemory/tst_qsharedmemory.cpp"
+fi
+for test in $tests; do
+    case $test in
+    qsharedmemory) helper=producerconsumer ;;
+    qsystemsemaphore) helper=acquirerelease ;;
+    *) usage ;;
+    esac
+    if ! compile "$build/tests/$test/$helper/main.cpp" ${helper}_helper ||
+        ! compile "$build/tests/$test/tst_$test.cpp" "tst_$test" "tst_$test.moc"; then
+        die 2 "tst_$test does not build"
+    fi
+done
+echo "# Qt $version, tests of $(cat "$sources/.done"), as ${uid:-$(id -u)}, replaced by: ${link:-nothing}"
+
+# ----------------------------------------------------------------------- run
+as=()
+[ -z "$uid" ] || as=(setpriv --reuid "$uid" --regid "$uid" --clear-groups)
+
+fresh() { # a fresh TMPDIR and no IPC objects
+    run=$build/run.$RANDOM$RANDOM
+    mkdir -m 700 "$run"
+    [ -z "$uid" ] || chown "$uid:$uid" "$run"
+    [ "$isolated" = 0 ] || ipcrm --all
+}
+
+execute() { # seconds program argument...
+    local seconds=$1
+    shift
+    (cd "$build/bin" && ulimit -c 0 && timeout -k 5 "$seconds" "${as[@]}" env -u DISPLAY \
+        LC_ALL=C.UTF-8 HOME="$run" TMPDIR="$run" QTEST_DISABLE_STACK_DUMP=1 \
+        QTEST_FUNCTION_TIMEOUT=150000 QT_LOGGING_TO_CONSOLE=1 PATH="$build/bin:/usr/bin:/bin" "$@")
+}
+
+left() { # what a program left behind
+    [ "$isolated" = 1 ] || return 0
+    echo "$(($(wc -l </proc/sysvipc/shm) - 1)) segments, $(($(wc -l </proc/sysvipc/sem) - 1)) semaphores," \
+        "$(find "$run" -type f -name 'qipc_*' | wc -l) key files"
+}
+
+origin() { # where the program takes the functions of the classes from
+    fresh
+    local libraries
+    libraries=$(LD_DEBUG=bindings LD_BIND_NOW=1 execute 60 "./$1" -functions 2>&1 >/dev/null |
+        sed -nE "s/.*binding file [^ ]*$1 \[0\] to ([^ ]*) \[0\]: normal symbol .(_Z[A-Z]*1[36]Q(SharedMemory|SystemSemaphore)[^']*).*/\1/p" |
+        sort | uniq -c)
+    echo "# $1: the classes come from: ${libraries:-the program itself}"
+    if [ -n "$link" ] && grep -q 'libQt5Core' <<<"$libraries"; then
+        die 2 "the classes were not replaced"
+    fi
+}
+
+declare -A states
+order=()
+
+# Says what became of a function, and keeps it.
+tell() { # test function results-file
+    local rows passed failed skipped state=SKIP
+    rows=$(grep -E "^[A-Z!]+ *: tst_[A-Za-z]+::$2\(" "$3")
+    passed=$(grep -cE '^(PASS|XFAIL)' <<<"$rows")
+    failed=$(grep -cE '^(FAIL!|XPASS)' <<<"$rows")
+    skipped=$(grep -cE '^SKIP' <<<"$rows")
+    [ "$passed" = 0 ] || state=PASS
+    [ "$failed" = 0 ] || state=FAIL
+    echo "$state tst_$1::$2 (rows: $passed passed, $failed failed, $skipped skipped)"
+    if [ $state = FAIL ]; then
+        grep -E -A2 "^(FAIL!|XPASS) *: tst_[A-Za-z]+::$2\(" "$3" | sed 's/^/       | /' | head -12
+    fi
+    [ -n "${states[$1::$2]-}" ] || order+=("$1::$2")
+    states[$1::$2]+="$state "
+}
+
+one() { # test: runs its program, then by themselves the functions that it did not reach
+    local program=tst_$1 all results=$build/$1.results function last status=- started=$SECONDS missing
+    fresh
+    all=$(execute 60 "./$program" -functions 2>/dev/null | sed -n 's/()$//p')
+    [ -n "$all" ] || die 2 "$program does not start"
+    : >"$results"
+    if [ -n "$only" ]; then
+        all=$(grep -xF "$(tr ' ' '\n' <<<"$only")" <<<"$all")
+    else
+        execute "$timeout" "./$program" -o "$run/.results,txt" -maxwarnings 0 >"$build/$1.log" 2>&1
+        status=$?
+        cat "$run/.results" >>"$results"
+        if ! grep -q '^Totals:' "$results"; then
+            # It ended early: what it says of the last function is not all.
+            last=$(sed -nE 's/^[A-Z!]* *: tst_[A-Za-z]*::([A-Za-z]*)\(.*/\1/p' "$results" | tail -1)
+            [ -z "$last" ] || sed -i "/^[A-Z!]* *: tst_[A-Za-z]*::$last(/d" "$results"
+        fi
+        rm -f "$run/.results"
+        echo "== $program as ${uid:-$(id -u)}: exit status $status, $((SECONDS - started)) s; left behind: $(left)"
+    fi
+    missing=$(for function in $all; do
+        grep -qE "^[A-Z!]+ *: tst_[A-Za-z]+::$function\(" "$results" || echo "$function"
+    done)
+    for function in $missing; do
+        fresh
+        execute 160 "./$program" -o "$run/.results,txt" -maxwarnings 0 "$function" >"$build/$1.log" 2>&1
+        status=$?
+        grep -q '^Totals:' "$run/.results" ||
+            echo "FAIL!  : tst_X::$function() did not end in order: exit status $status" >>"$results"
+        cat "$run/.results" >>"$results"
+        rm -f "$run/.results"
+        echo "== $program $function alone: exit status $status; left behind: $(left)"
+    done
+    for function in $all; do
+        tell "$1" "$function" "$results"
+    done
+}
+
+for test in $tests; do
+    origin "tst_$test"
+done
+for ((n = 0; n < repeat; ++n)); do
+    for test in $tests; do
+        one "$test"
+    done
+done
+declare -i passed=0 failed=0 skipped=0
+for function in "${order[@]}"; do
+    seen=$(tr ' ' '\n' <<<"${states[$function]}" | sed '/^$/d' | sort -u | paste -sd' ')
+    [[ $seen != *' '* ]] || echo "FLAKY tst_$function: ${states[$function]}"
+    case $seen in
+    *FAIL*) failed+=1 ;;
+    *PASS*) passed+=1 ;;
+    *) skipped+=1 ;;
+    esac
+done
+echo "passed=$passed failed=$failed skipped=$skipped"
+[ $failed = 0 ]
