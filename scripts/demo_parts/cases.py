@@ -74,9 +74,10 @@ def objects():
     for kind, table in (("segment", "shm"), ("semaphore", "sem")):
         for line in pathlib.Path("/proc/sysvipc", table).read_text().splitlines()[1:]:
             found.add((kind, line.split()[1]))
+    for path in pathlib.Path("/tmp").glob("q*/**/*"):
+        found.add(("file", str(path)))
     for path in pathlib.Path("/tmp").glob("q*"):
-        inside = [path] if path.is_file() else path.rglob("*")
-        found.update(("file", str(file)) for file in inside)
+        found.add(("folder" if path.is_dir() else "file", str(path)))
     return found
 
 
