@@ -18,8 +18,6 @@ fn main() {
         .std("c++17")
         // Applications may be compiled without either, and link what is here as it is.
         .flag("-fno-exceptions")
-        // Templates' constants must not clash with those of an application that links this.
-        .flag_if_supported("-fno-gnu-unique")
         .flag("-fno-rtti")
         .flag("-fvisibility=hidden")
         .flag("-fvisibility-inlines-hidden")
