@@ -140,7 +140,8 @@ impl Traced<'_> {
             .args(["-f", "-e"])
             .arg(format!("trace={}", WATCHED.join(",")))
             .args(options)
-            .arg("--")
+            // So that it ends with strace, also when that is killed.
+            .args(["--", "setpriv", "--pdeathsig", "KILL", "--"])
             .arg(&self.program)
             .args(&self.args)
             .user(self.user)
