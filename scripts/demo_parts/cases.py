@@ -176,8 +176,10 @@ ALL = (
 def main():
     name, build, programs, ann, ben = sys.argv[1:]
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp"], check=True)
-    # No core files. 1 and not 0: that also keeps a dump handler from being started.
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    # No core files. 1 and not 0: that also keeps a dump handler from being started. Some versions
+    # of sudo set it to 0 for good.
+    if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
     case = next(case for case in ALL if case.name == name)
     play = Play(build, pathlib.Path(programs), ann, ben)
