@@ -7,21 +7,20 @@
 
 #include "linking.h"
 
-#ifndef SILENT
-#    include <qshm/dropin.h>
-#endif
-
 #include <QCoreApplication>
 #include <QDir>
 #include <QFile>
 #include <QTranslator>
 #include <QVariant>
 
+#include <atomic>
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 Part partOfLibrary();
 const char *answerOfLibrary();
@@ -224,6 +223,29 @@ void checkTranslation()
     QCoreApplication::removeTranslator(&translator);
 }
 
+// Objects come and go in one thread while others are used in another.
+void checkThreads()
+{
+    std::atomic<int> wrong { 0 };
+    const auto work = [&wrong](int number) {
+        const QString key = QStringLiteral("linking thread %1").arg(number);
+        QSharedMemory lasting(key);
+        if (!lasting.create(4))
+            ++wrong;
+        for (int i = 0; i < 1000; ++i) {
+            const auto passing = std::make_unique<QSharedMemory>(key);
+            if (passing->isAttached() || !lasting.isAttached() || passing->key() != key)
+                ++wrong;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (int number = 0; number < 4; ++number)
+        threads.emplace_back(work, number);
+    for (std::thread &thread : threads)
+        thread.join();
+    check(wrong == 0, "objects in several threads");
+}
+
 int countOf(const char *directory)
 {
     return int(QDir(QString::fromLatin1(directory))
@@ -267,6 +289,7 @@ int main(int argc, char **argv)
     checkObjects();
     checkSemaphore();
     checkTranslation();
+    checkThreads();
     check(countOf("/proc/self/fd") == descriptors, "no descriptor left open");
     check(countOf("/proc/self/task") == 1, "no thread");
     checkPart(partOfLibrary(), "library");
