@@ -266,7 +266,7 @@ fn search(scenario: &Scenario, kills: usize) {
         let mut scenario = scenario.clone();
         scenario.kills = kills;
         let begin = Instant::now();
-        let limit = if soak() { 20_000_000 } else { 300_000 };
+        let limit = if soak() { 20_000_000 } else { 3_000_000 };
         let found = explore(&scenario, limit);
         println!(
             "explore: {}, {kills} kills: {} states, {} steps, {} histories, {} ends, {:.1} s{}",

@@ -25,7 +25,6 @@ pub struct Member {
 /// The machine when all processes have come to their end.
 pub struct Rest<'a> {
     pub world: &'a World,
-    pub statuses: &'a [Status],
     pub killed: &'a [bool],
 }
 

@@ -136,7 +136,6 @@ fn one(scenario: &Scenario) -> Ran {
     if state.wrong.is_none() {
         let rest = Rest {
             world: &state.world,
-            statuses: &state.statuses,
             killed: &state.killed,
         };
         if let Err(what) = (scenario.at_rest)(&rest) {

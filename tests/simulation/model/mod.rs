@@ -159,6 +159,19 @@ impl World {
         Step::Answer(answer)
     }
 
+    /// Whether no other process can notice this call, nor change what it answers.
+    pub fn is_private(&self, who: Pid, call: &Call) -> bool {
+        let Call::Close(fd) = call else {
+            return false;
+        };
+        // While it is open, its number is not given to another file.
+        if self.reuse_inodes {
+            return false;
+        }
+        let handle = self.processes[who].fds.get(fd);
+        handle.is_none_or(|handle| handle.lock.is_none() && self.inodes[&handle.ino].links > 0)
+    }
+
     /// Whether the call that `who` waits in can go on by itself.
     pub fn ready(&self, who: Pid) -> bool {
         match &self.processes[who].waiting {
