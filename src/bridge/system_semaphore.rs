@@ -40,7 +40,7 @@ impl SystemSemaphore {
 
     pub(super) fn clear_key(&self, mode: ffi::OpenMode) {
         self.ask((), |semaphore| {
-            semaphore.set_key(Key::null(), 0, mode_of(mode))
+            semaphore.set_key(Key::null(), 0, mode_of(mode));
         });
     }
 
