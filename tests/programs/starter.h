@@ -26,8 +26,10 @@ namespace starter {
 // Whose process it is. Sudo and User share: root was called by that user.
 enum class Who { Caller, Sudo, User, Other };
 
-constexpr uid_t userId = 61001;
-constexpr uid_t otherId = 61002;
+// The two users that every Linux has, with groups of the same numbers: who
+// called sudo must exist.
+constexpr uid_t userId = 1;
+constexpr uid_t otherId = 2;
 
 // Which of the two worlds somebody is in, where users are mixed.
 inline int worldOf(Who who)

@@ -21,16 +21,18 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     Root,
-    /// A user by number; it needs no entry in the machine's list of users.
+    /// A user by number, and the group of the same number.
     Uid(u32),
     /// Root, called by this user through sudo.
     Sudo(u32),
 }
 
 impl User {
-    pub const ALICE: Self = Self::Uid(61001);
-    pub const BOB: Self = Self::Uid(61002);
-    pub const SUDO_ALICE: Self = Self::Sudo(61001);
+    // The two users that every Linux has, `daemon` and `bin` in one order or
+    // the other, with groups of the same numbers: who called sudo must exist.
+    pub const ALICE: Self = Self::Uid(1);
+    pub const BOB: Self = Self::Uid(2);
+    pub const SUDO_ALICE: Self = Self::Sudo(1);
 }
 
 /// A program about to be started.
