@@ -82,11 +82,27 @@ inline Taken failed(const char *what, const QSharedMemory &memory)
     return taken;
 }
 
-// create() else attach(), lock(), take a number, stay inside for up to that
-// many microseconds, unlock(). Leaves the object attached.
+// create() else attach(). In between, the last one who was attached may end:
+// then both are right to fail, and what there was to attach is gone.
+inline bool enter(QSharedMemory &memory)
+{
+    for (int attempt = 0; attempt < 100; ++attempt) {
+        if (memory.create(int(sizeof(int))))
+            return true;
+        const bool existed = memory.error() == QSharedMemory::AlreadyExists;
+        if (memory.attach())
+            return true;
+        if (!existed || memory.error() != QSharedMemory::NotFound)
+            return false;
+    }
+    return false;
+}
+
+// enter(), lock(), take a number, stay inside for up to that many microseconds,
+// unlock(). Leaves the object attached.
 inline Taken takeNumber(QSharedMemory &memory, std::mt19937 &random, int insideMicroseconds)
 {
-    if (!memory.create(int(sizeof(int))) && !memory.attach())
+    if (!enter(memory))
         return failed("start", memory);
     if (!memory.lock())
         return failed("lock", memory);
