@@ -296,6 +296,7 @@ fn early_create(world: &World, first: Side, second: Side) {
     c.wait_for_system_call(&WAITING);
     assert_eq!(b.ask("unlock"), "ok");
     c.expect("ok");
+    assert_eq!(c.ask("unlock"), "ok");
     quit(a);
     quit(b);
     quit(c);
