@@ -20,4 +20,3 @@ mod kill_points;
 mod long_lock;
 mod peers;
 mod storm;
-mod suite;
