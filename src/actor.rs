@@ -72,16 +72,17 @@ impl<K: Kernel> Actor<K> {
     /// Makes an empty key file.
     pub fn make_key_file(&self, path: &Path) -> Result<Fd, Errno> {
         let mode = self.options.access.key_file_mode();
-        let fd = self.make(|| self.kernel.open(path, Open::New(mode)))?;
-        if let Access::Group(gid) = self.options.access {
-            // Who is not a member can't give it to the group; then it stays the maker's alone.
-            let _ = self.kernel.fchgrp(fd, gid);
-        }
-        if mode != 0o600 {
-            // The umask took away what the policy gives.
-            let _ = self.kernel.fchmod(fd, mode);
-        }
-        Ok(fd)
+        let group = match self.options.access {
+            Access::Group(gid) => Some(gid),
+            _ => None,
+        };
+        self.make(|| {
+            if mode == 0o600 {
+                self.kernel.open(path, Open::New(mode))
+            } else {
+                self.kernel.open_new_shared(path, mode, group)
+            }
+        })
     }
 
     /// Makes a private directory.

@@ -25,6 +25,8 @@ pub(crate) struct KeyFile<K: Kernel> {
     pub stat: FileStat,
     /// Made by us just now.
     pub made: bool,
+    /// Deleted from its path by somebody, see [`crate::deleted`].
+    deleted: bool,
 }
 
 impl<K: Kernel> KeyFile<K> {
@@ -60,6 +62,7 @@ impl<K: Kernel> KeyFile<K> {
                         path: path.to_owned(),
                         stat,
                         made,
+                        deleted: false,
                     };
                     if stat.links == 0 {
                         continue;
@@ -114,6 +117,17 @@ impl<K: Kernel> KeyFile<K> {
         self.made && self.kernel.shm_is_older(segment, self.fd)
     }
 
+    /// Takes the lock exclusively if no user of the file is left, and waits for others who look
+    /// whether that is so. Of two that find each other in the way, the later one gets it: so the
+    /// last one out can't be missed.
+    pub fn try_exclusive_as_last(&self, actor: &Actor<K>) -> bool {
+        self.try_exclusive()
+            || self
+                .take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))
+                .is_ok()
+                && self.try_exclusive()
+    }
+
     /// Gives the lock back and keeps the file open, which keeps its inode number (and so its
     /// key) from being given to another file.
     pub fn release(&self) {
@@ -138,20 +152,44 @@ impl<K: Kernel> KeyFile<K> {
             path: self.path.clone(),
             stat: self.stat,
             made: false,
+            deleted: self.deleted,
         })
     }
 
-    /// Whether this file is still the one at its path.
+    /// The file that was deleted from this path, where a process of our identity has it open.
+    pub fn deleted(actor: &Actor<K>, path: &Path) -> Option<Self> {
+        let fd = actor.kernel.open_deleted(path, actor.identity.uid)?;
+        let Ok(stat) = actor.kernel.fstat(fd) else {
+            actor.kernel.close(fd);
+            return None;
+        };
+        let file = KeyFile {
+            kernel: actor.kernel.clone(),
+            fd,
+            pid: actor.kernel.getpid(),
+            path: path.to_owned(),
+            stat,
+            made: false,
+            deleted: true,
+        };
+        // Judged as it was when it still had its link.
+        let was = FileStat { links: 1, ..stat };
+        let usable = stat.links == 0 && fault(actor, &was).is_none();
+        usable.then_some(file)
+    }
+
+    /// Whether this file is still the one at its path; of a deleted one, whether no other is.
     pub fn is_in_place(&self) -> bool {
-        self.kernel
-            .lstat(&self.path)
-            .is_ok_and(|now| now.same_file(&self.stat))
+        match self.kernel.lstat(&self.path) {
+            Ok(now) => now.same_file(&self.stat),
+            Err(errno) => self.deleted && errno == Errno::ENOENT,
+        }
     }
 
     /// Removes the file from its path, under its lock, if it is still there and has never held
     /// anything: a native key may be any file.
     pub fn unlink(&self) {
-        if self.stat.size == 0 && self.is_in_place() {
+        if self.stat.size == 0 && !self.deleted && self.is_in_place() {
             let _ = self.kernel.unlink(&self.path);
         }
     }

@@ -31,6 +31,7 @@ pub mod options;
 
 mod actor;
 mod bridge;
+mod deleted;
 mod error;
 mod key_file;
 mod place;

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::actor::Actor;
+use crate::deleted::{self, Leads};
 use crate::kernel::{Errno, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Wait};
 use crate::key::ipc_key;
 use crate::key_file::KeyFile;
@@ -77,7 +78,7 @@ impl<K: Kernel> Semaphore<K> {
     pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
         for attempt in 0..ATTEMPTS {
             place.make_directory(actor)?;
-            let file = match KeyFile::open(actor, path, true, Step::Semaphore) {
+            let mut file = match KeyFile::open(actor, path, true, Step::Semaphore) {
                 Ok(Some(file)) => file,
                 // The directory aside went with its last user.
                 Err(Trouble::System {
@@ -89,11 +90,26 @@ impl<K: Kernel> Semaphore<K> {
                 Ok(None) => continue,
                 Err(trouble) => return Err(trouble),
             };
-            let key = usable_key(actor, path, &file.stat)?;
-            let opened = if file.try_exclusive() {
+            let mut key = usable_key(actor, path, &file.stat)?;
+            let mut alone = file.try_exclusive();
+            if !alone {
+                file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
+            }
+            // Under either lock nobody of ours removes it, but before somebody may have: then a
+            // semaphore made now would never be found again.
+            if !file.is_in_place() {
+                continue;
+            }
+            if alone {
+                if let Some((old, old_key)) = lost(actor, path, key) {
+                    file.unlink();
+                    old.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
+                    (file, key, alone) = (old, old_key, false);
+                }
+            }
+            let opened = if alone {
                 open_alone(actor, key, role, place)
             } else {
-                file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
                 open_shared(actor, key, role, attempt)
             };
             let id = match opened {
@@ -132,22 +148,14 @@ impl<K: Kernel> Semaphore<K> {
         self.id
     }
 
-    /// Stops using it. The last one out removes it: `held` says that it is we who keep it at 0.
-    ///
-    /// A semaphore that a process of real Qt waits for or holds stays.
-    pub fn close(self, actor: &Actor<K>, held: bool) {
-        if self.file.is_own() && self.file.try_exclusive() {
-            let in_use = match self.role {
-                Role::Lock => {
-                    !held && is_held(&actor.kernel, self.id) || segment_lives(actor, &self.place)
-                }
-                Role::Counter { .. } => segment_lives(actor, &self.place),
-            };
-            let waited_for = actor
-                .kernel
-                .sem_waiting(self.id)
-                .is_ok_and(|count| count > 0);
-            if !in_use && !waited_for {
+    /// Stops using it. The last one out removes it, unless a process of real Qt is inside the
+    /// lock or waits for it. One that only has it open makes it anew, as it does when a creator
+    /// of its own kind leaves; were it kept for that one, nobody would remove it in the end.
+    pub fn close(self, actor: &Actor<K>) {
+        if self.file.is_own() && self.file.try_exclusive_as_last(actor) {
+            let held = self.role == Role::Lock && is_held(&actor.kernel, self.id);
+            let waiting = actor.kernel.sem_waiting(self.id);
+            if !held && waiting.unwrap_or(0) == 0 {
                 self.remove(actor);
             }
         }
@@ -194,7 +202,7 @@ pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, hel
     let Ok(Some(file)) = KeyFile::open(actor, path, false, Step::Semaphore) else {
         return;
     };
-    if !file.try_exclusive() || !file.is_in_place() {
+    if !file.try_exclusive_as_last(actor) || !file.is_in_place() {
         return;
     }
     let Ok(key) = usable_key(actor, path, &file.stat) else {
@@ -218,6 +226,17 @@ pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, hel
         Err(Errno::ENOENT) => file.unlink(),
         Err(_) => {}
     }
+}
+
+/// Where there is no semaphore yet: the key file and the key of one that is in use although
+/// somebody deleted its key file.
+fn lost<K: Kernel>(actor: &Actor<K>, path: &Path, key: IpcKey) -> Option<(KeyFile<K>, IpcKey)> {
+    if actor.kernel.sem_find(key) != Err(Errno::ENOENT) {
+        return None;
+    }
+    let file = deleted::find(actor, path, Leads::ToSemaphore)?;
+    let key = usable_key(actor, path, &file.stat).ok()?;
+    (!file.try_exclusive() && actor.kernel.sem_find(key).is_ok()).then_some((file, key))
 }
 
 /// Whether somebody is inside the lock of this key file.
@@ -266,14 +285,13 @@ fn open_alone<K: Kernel>(
     place: &Place,
 ) -> Result<IpcId, Trouble> {
     let kernel = &actor.kernel;
-    let (id, new) = match kernel.sem_find(key) {
-        Ok(id) => {
-            check_usable(actor, key, id)?;
-            (id, unset(kernel, id)?)
-        }
-        Err(Errno::ENOENT) => (make(actor, key)?, true),
+    let id = match kernel.sem_find(key) {
+        Ok(id) => id,
+        Err(Errno::ENOENT) => return make_and_start(actor, key, role),
         Err(errno) => return Err(failed(key, errno)),
     };
+    check_usable(actor, key, id)?;
+    let new = unset(kernel, id)?;
     match role {
         Role::Lock if new || is_wrong(actor, id, place) => set_value(kernel, key, id, 1)?,
         Role::Counter { reset, .. } if new || reset => role.start(kernel, key, id, new)?,
@@ -296,9 +314,7 @@ fn open_shared<K: Kernel>(
         Err(Errno::ENOENT) if attempt < PATIENCE => return Err(Trouble::Changed),
         // Or somebody removed it while others of ours go on using it.
         Err(Errno::ENOENT) => {
-            let id = make(actor, key)?;
-            role.start(kernel, key, id, true)?;
-            return Ok(id);
+            return make_and_start(actor, key, role);
         }
         Err(errno) => return Err(failed(key, errno)),
     };
@@ -317,18 +333,21 @@ fn open_shared<K: Kernel>(
     Ok(id)
 }
 
-/// Makes a semaphore, without a value yet.
-fn make<K: Kernel>(actor: &Actor<K>, key: IpcKey) -> Result<IpcId, Trouble> {
+/// Makes a semaphore and gives it its first value.
+fn make_and_start<K: Kernel>(actor: &Actor<K>, key: IpcKey, role: Role) -> Result<IpcId, Trouble> {
     let kernel = &actor.kernel;
-    actor
-        .make_object(
-            |mode| kernel.sem_create(key, mode),
-            |id, uid, gid, mode| kernel.sem_set(id, uid, gid, mode),
-        )
-        .map_err(|errno| match errno {
-            Errno::EEXIST => Trouble::Changed,
-            errno => failed(key, errno),
-        })
+    let made = actor.make_object(
+        |mode| kernel.sem_create(key, mode),
+        |id, uid, gid, mode| kernel.sem_set(id, uid, gid, mode),
+    );
+    let id = made.map_err(|errno| match errno {
+        Errno::EEXIST => Trouble::Changed,
+        errno => failed(key, errno),
+    })?;
+    role.start(kernel, key, id, true).inspect_err(|_| {
+        let _ = kernel.sem_remove(id);
+    })?;
+    Ok(id)
 }
 
 /// Refuses a semaphore that our identity may not use, or that is not one of Qt's.

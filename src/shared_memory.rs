@@ -214,7 +214,7 @@ impl<K: Kernel> SharedMemory<K> {
                 if let Some(semaphore) = semaphore {
                     match state.semaphore {
                         // Still open from before: one user more or less is the same user.
-                        Some(_) => semaphore.close(&actor, false),
+                        Some(_) => semaphore.close(&actor),
                         None => self.keep(state, semaphore),
                     }
                 }
@@ -246,6 +246,9 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(None) => return fail(state, texts::no_key(Call::Attach)),
             Err(error) => return fail(state, error),
         };
+        if key::name_too_long(&places.machine.segment) {
+            return fail(state, texts::not_found(false));
+        }
         match Attached::attach(&actor, &places, mode == AccessMode::ReadOnly) {
             Ok(Found::Segment(attached)) => {
                 self.enter(state, attached);
@@ -410,11 +413,13 @@ impl<K: Kernel> SharedMemory<K> {
             if state.lock == LockKey::Failed {
                 return Err(texts::lock_key_failed(ErrorKind::KeyError));
             }
-            if call == Call::Create {
+            // Qt takes the lock of a key that is empty but not null, and can't.
+            let tries_to_lock = matches!(&state.chosen, Chosen::Key(key) if !key.is_null());
+            if call == Call::Create || tries_to_lock {
                 state.lock = LockKey::Failed;
-                if !native && !matches!(&state.chosen, Chosen::Key(key) if key.is_null()) {
-                    return Err(texts::unable_to_lock("QSharedMemory::create"));
-                }
+            }
+            if tries_to_lock {
+                return Err(texts::unable_to_lock(call.function()));
             }
         } else {
             if places
@@ -436,10 +441,10 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// Sets which semaphore is the lock; that of before is given back.
     fn change_lock(&self, state: &mut State<K>, actor: &Actor<K>, lock: LockKey) {
-        let held = self.unlock();
+        self.unlock();
         self.semaphore.store(NONE, Ordering::Release);
         if let Some(semaphore) = state.semaphore.take() {
-            semaphore.close(actor, held);
+            semaphore.close(actor);
         }
         state.lock = lock;
     }
@@ -521,11 +526,12 @@ impl<K: Kernel> SharedMemory<K> {
         if held {
             log::warn!(target: "qt", "QSharedMemory::lock: already locked");
         }
-        let semaphore = state.semaphore.take();
-        state.semaphore = attached.detach(&actor, semaphore, held);
+        // First, so that nobody who closes the semaphore now takes it for held and leaves it to us.
         if held {
             self.unlock();
         }
+        let semaphore = state.semaphore.take();
+        state.semaphore = attached.detach(&actor, semaphore);
         if state.semaphore.is_none() {
             self.semaphore.store(NONE, Ordering::Release);
         }

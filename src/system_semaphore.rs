@@ -164,7 +164,7 @@ impl<K: Kernel> SystemSemaphore<K> {
         false
     }
 
-    /// The error of the last call that had one; `set_key()` clears it.
+    /// The error of the last call, unless that was refused for its argument.
     pub fn error(&self) -> Error {
         self.state().error.clone()
     }
@@ -183,7 +183,10 @@ impl<K: Kernel> SystemSemaphore<K> {
                 id => id,
             };
             match self.kernel.sem_op(id, delta, wait) {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.state().error = Error::none();
+                    return true;
+                }
                 // Somebody removed it: as Qt, make it anew with our own initial value.
                 Err(Errno::EIDRM | Errno::EINVAL) => self.forget(id),
                 Err(other) => {
@@ -237,7 +240,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     fn close(&self, state: &mut State<K>) {
         self.id.store(NONE, Ordering::Release);
         if let Some(semaphore) = state.semaphore.take() {
-            semaphore.close(&self.actor(state), false);
+            semaphore.close(&self.actor(state));
         }
     }
 

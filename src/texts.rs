@@ -11,6 +11,16 @@ pub(crate) enum Call {
     Attach,
 }
 
+impl Call {
+    /// Qt's name of it.
+    pub fn function(self) -> &'static str {
+        match self {
+            Call::Create => "QSharedMemory::create",
+            Call::Attach => "QSharedMemory::attach",
+        }
+    }
+}
+
 /// `QSharedMemory` could not get at its lock: the text of the report.
 pub(crate) fn lock_key_failed(kind: ErrorKind) -> Error {
     Error::new(
@@ -99,11 +109,7 @@ pub(crate) fn of_segment(trouble: &Trouble, call: Call) -> Error {
     match trouble {
         Trouble::InTheWay(_) => lock_key_failed(ErrorKind::PermissionDenied),
         Trouble::Busy(_) | Trouble::Changed => {
-            let function = match call {
-                Call::Create => "QSharedMemory::create",
-                Call::Attach => "QSharedMemory::attach",
-            };
-            Error::new(ErrorKind::Busy, "%1: unable to lock", function)
+            Error::new(ErrorKind::Busy, "%1: unable to lock", call.function())
         }
         Trouble::System { step, errno, .. } => match step {
             Step::KeyFile if is_shortage(*errno) => system(*errno, function),

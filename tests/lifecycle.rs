@@ -110,3 +110,77 @@ fn a_counting_semaphore_goes_with_its_last_user() {
     drop((first, second, third));
     assert_eq!(temp.files(), 0);
 }
+
+fn delete_key_files(temp: &Temp) {
+    for entry in std::fs::read_dir(&temp.0).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn who_starts_after_a_cleaner_deleted_the_key_files_joins_all_the_same() {
+    let temp = Temp::new("cleaner");
+    let first = temp.memory();
+    assert!(first.create(4, AccessMode::ReadWrite));
+    assert!(first.lock());
+    delete_key_files(&temp);
+    for late in [temp.memory(), temp.memory()] {
+        assert!(!late.create(4, AccessMode::ReadWrite));
+        assert_eq!(late.error().kind(), ErrorKind::AlreadyExists);
+        assert!(late.attach(AccessMode::ReadWrite), "{}", late.error());
+        assert!(!late.try_lock(Duration::from_millis(1)));
+    }
+    assert!(first.unlock());
+    let late = temp.memory();
+    assert!(late.attach(AccessMode::ReadWrite), "{}", late.error());
+    assert!(late.lock());
+    assert!(!first.try_lock(Duration::from_millis(1)));
+    drop((first, late));
+    assert_eq!(temp.files(), 0);
+    // And the next one begins anew.
+    let next = temp.memory();
+    assert!(next.create(8, AccessMode::ReadWrite), "{}", next.error());
+    assert_eq!(next.size(), 8);
+}
+
+#[test]
+fn a_counting_semaphore_survives_its_key_file() {
+    let temp = Temp::new("cleaned-count");
+    let open = || {
+        let semaphore = SystemSemaphore::new();
+        semaphore.set_key(Key::new(b"count", Path::new(&temp.0)), 1, OpenMode::Open);
+        semaphore
+    };
+    let first = open();
+    assert!(first.acquire());
+    delete_key_files(&temp);
+    let late = open();
+    assert!(late.release(1));
+    assert!(first.acquire());
+    drop((first, late));
+    assert_eq!(temp.files(), 0);
+}
+
+#[test]
+fn a_policy_that_shares_has_its_mode_whatever_the_umask() {
+    use qshm::{Access, OptionsUpdate};
+    use std::os::unix::fs::PermissionsExt;
+
+    let temp = Temp::new("world");
+    let memory = temp.memory();
+    memory.set_options(OptionsUpdate {
+        access: Some(Access::World),
+        ..OptionsUpdate::default()
+    });
+    assert!(
+        memory.create(4, AccessMode::ReadWrite),
+        "{}",
+        memory.error()
+    );
+    for entry in std::fs::read_dir(&temp.0).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o644);
+    }
+    drop(memory);
+    assert_eq!(temp.files(), 0);
+}

@@ -10,7 +10,7 @@ mod proc;
 mod system_v;
 
 use std::ffi::CStr;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,14 @@ fn file_stat(stat: &libc::stat) -> FileStat {
     }
 }
 
+/// Gives a new key file the mode and group that its policy wants.
+fn finish_shared(kernel: &Linux, fd: Fd, mode: u32, group: Option<u32>) {
+    if let Some(gid) = group {
+        let _ = kernel.fchgrp(fd, gid);
+    }
+    let _ = kernel.fchmod(fd, mode);
+}
+
 fn raw_fstat(fd: Fd) -> Result<libc::stat, Errno> {
     let mut stat = std::mem::MaybeUninit::uninit();
     // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks the
@@ -111,6 +119,31 @@ impl Kernel for Linux {
                 Mode::from_bits_truncate(mode),
             ),
         }?;
+        Ok(fd.into_raw_fd())
+    }
+
+    fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let fd = match open(directory, flags, Mode::S_IRUSR) {
+            Ok(fd) => fd,
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+                let fd = self.open(path, Open::New(mode))?;
+                finish_shared(self, fd, mode, group);
+                return Ok(fd);
+            }
+            Err(errno) => return Err(errno),
+        };
+        finish_shared(self, fd.as_raw_fd(), mode, group);
+        let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        unistd::linkat(
+            AT_FDCWD,
+            unnamed.as_str(),
+            AT_FDCWD,
+            path,
+            AtFlags::AT_SYMLINK_FOLLOW,
+        )?;
         Ok(fd.into_raw_fd())
     }
 
@@ -280,6 +313,27 @@ impl Kernel for Linux {
         let file = raw_fstat(than).map(|stat| stat.st_ctime);
         let segment = system_v::shm_changed(id);
         matches!((segment, file), (Ok(segment), Ok(file)) if segment < file)
+    }
+
+    fn shm_keys(&self) -> Vec<IpcKey> {
+        system_v::shm_keys()
+    }
+
+    fn sem_keys(&self) -> Vec<IpcKey> {
+        system_v::sem_keys()
+    }
+
+    fn inodes(&self, directory: &Path, prefix: &str) -> Vec<u64> {
+        proc::inodes(directory, prefix)
+    }
+
+    fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
+        proc::deleted(path, uid).into_iter().find_map(|link| {
+            let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            open(&link, flags, Mode::empty())
+                .ok()
+                .map(IntoRawFd::into_raw_fd)
+        })
     }
 
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {

@@ -171,6 +171,18 @@ pub trait Kernel: Clone {
     /// open(2), with `O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC`.
     fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno>;
 
+    /// As [`Open::New`], with just this mode whatever the umask, and this group; made so before
+    /// it has a name, where the file system can do that, since others must not see it unfinished.
+    /// Who is not a member can't give it to the group; then it stays the maker's.
+    fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
+        let fd = self.open(path, Open::New(mode))?;
+        if let Some(gid) = group {
+            let _ = self.fchgrp(fd, gid);
+        }
+        let _ = self.fchmod(fd, mode);
+        Ok(fd)
+    }
+
     /// Opens the file behind a descriptor anew (`/proc/self/fd`), unlinked or not, so that the
     /// two have locks of their own.
     fn reopen(&self, fd: Fd) -> Result<Fd, Errno>;
@@ -271,6 +283,28 @@ pub trait Kernel: Clone {
     /// change (`st_ctime`). A kernel that can't tell says no.
     fn shm_is_older(&self, _id: IpcId, _than: Fd) -> bool {
         false
+    }
+
+    /// The keys of all segments that processes are attached to: shmctl(2) `SHM_STAT_ANY`. A
+    /// kernel that can't tell knows of none; so with the next three.
+    fn shm_keys(&self) -> Vec<IpcKey> {
+        Vec::new()
+    }
+
+    /// The keys of all semaphores: semctl(2) `SEM_STAT_ANY`.
+    fn sem_keys(&self) -> Vec<IpcKey> {
+        Vec::new()
+    }
+
+    /// The inode numbers of a directory's files whose names start like this: readdir(3).
+    fn inodes(&self, _directory: &Path, _prefix: &str) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Opens a file that was unlinked from this path and that a process of this user still has
+    /// open, found in `/proc`.
+    fn open_deleted(&self, _path: &Path, _uid: u32) -> Option<Fd> {
+        None
     }
 
     /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look

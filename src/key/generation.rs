@@ -89,13 +89,13 @@ impl Generation {
 ///
 /// The file's inode number goes in, so a key file made anew leads to another object.
 pub fn ipc_key(generation: Generation, path: &Path, file: &FileStat) -> IpcKey {
-    ftok(generation.project_id(path), file)
+    ftok(generation.project_id(path), file.dev, file.ino)
 }
 
-/// ftok(3) of a file and a project id.
-pub fn ftok(project_id: u8, file: &FileStat) -> IpcKey {
-    let inode = (file.ino & 0xffff) as u32;
-    let device = (file.dev & 0xff) as u32;
+/// ftok(3) of a project id and a file's device and inode number.
+pub fn ftok(project_id: u8, dev: u64, ino: u64) -> IpcKey {
+    let inode = (ino & 0xffff) as u32;
+    let device = (dev & 0xff) as u32;
     (u32::from(project_id) << 24 | device << 16 | inode) as IpcKey
 }
 

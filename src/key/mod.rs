@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest as _, Sha1};
 
-pub use generation::{Generation, all_project_ids, ipc_key};
+pub use generation::{Generation, all_project_ids, ftok, ipc_key};
 pub use temp::temp_dir;
 
 /// How the names of segments' key files begin.

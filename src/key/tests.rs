@@ -216,7 +216,7 @@ fn ftok_takes_low_bits_only() {
         (0xff, u64::MAX, u64::MAX, 0xffff_ffff),
         (0, 0x100, 0x1_0000, 0),
     ] {
-        assert_eq!(ftok(id, &stat(dev, ino)) as u32, key);
+        assert_eq!(ftok(id, dev, ino) as u32, key);
     }
     let path = Path::new("/tmp/f");
     assert_eq!(ipc_key(Generation::Qt66, path, &stat(2, 8)), 0x5102_0008);

@@ -128,14 +128,8 @@ impl<K: Kernel> Attached<K> {
     }
 
     /// Detaches. The last process out removes the segment, its semaphore and both key files;
-    /// then the semaphore is gone, else it is given back. `held`: this object is between lock()
-    /// and unlock().
-    pub fn detach(
-        self,
-        actor: &Actor<K>,
-        semaphore: Option<Semaphore<K>>,
-        held: bool,
-    ) -> Option<Semaphore<K>> {
+    /// then the semaphore is gone, else it is given back.
+    pub fn detach(self, actor: &Actor<K>, semaphore: Option<Semaphore<K>>) -> Option<Semaphore<K>> {
         let kernel = &actor.kernel;
         let Attached {
             place,
@@ -154,8 +148,7 @@ impl<K: Kernel> Attached<K> {
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             Ok(file)
         });
-        let courtesy = if held { None } else { courtesy(actor, &place) };
-        let held = held || courtesy.is_some();
+        let courtesy = courtesy(actor, &place);
         let _ = kernel.shm_detach(address);
         let Ok(file) = locked else {
             // Whoever keeps others from ending would keep us too. The next one clears up.
@@ -166,18 +159,19 @@ impl<K: Kernel> Attached<K> {
             Ok(stat) => stat.attached == 0 && is_gone(kernel.shm_remove(id)),
             Err(errno) => is_gone(Err(errno)),
         };
-        let semaphore = if last && file.is_in_place() && !semaphore::segment_lives(actor, &place) {
+        // Given back before the semaphore is: who closes it at the same time must not take it for
+        // held and leave it to us, when we leave it to him.
+        semaphore::end_courtesy(actor, courtesy);
+        if last && file.is_in_place() && !semaphore::segment_lives(actor, &place) {
             if let Some(semaphore) = semaphore {
-                semaphore.close(actor, held);
+                semaphore.close(actor);
             }
-            sweep(actor, &place, file, held);
+            sweep(actor, &place, file);
             None
         } else {
             file.release();
             semaphore
-        };
-        semaphore::end_courtesy(actor, courtesy);
-        semaphore
+        }
     }
 }
 
@@ -252,7 +246,7 @@ fn make<K: Kernel>(
     let semaphore = match semaphore {
         Ok(semaphore) => semaphore,
         Err(trouble) => {
-            sweep(actor, &room.place, room.file, false);
+            sweep(actor, &room.place, room.file);
             return Err(trouble);
         }
     };
@@ -270,10 +264,10 @@ fn make<K: Kernel>(
         Ok((id, address, size)) => Ok((room.left_with(id, address, size), semaphore)),
         Err(trouble) => {
             if let Some(semaphore) = semaphore {
-                semaphore.close(actor, false);
+                semaphore.close(actor);
             }
             if !semaphore::segment_lives(actor, &room.place) {
-                sweep(actor, &room.place, room.file, false);
+                sweep(actor, &room.place, room.file);
             }
             Err(trouble)
         }

@@ -7,7 +7,8 @@
 //! segment aside always wins, since only processes of ours are there.
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, IpcId, IpcKey, Kernel, ShmStat};
+use crate::deleted::{self, Leads};
+use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
 use crate::key_file::KeyFile;
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
@@ -123,7 +124,10 @@ fn enter_machine_wide<K: Kernel>(
         return Ok(Entered::Room(room));
     }
     let Some(file) = file? else {
-        return Ok(nowhere(false));
+        return Ok(match lost(actor, place, purpose)? {
+            Some(room) => Entered::Room(room),
+            None => nowhere(false),
+        });
     };
     let looked = look(actor, place, &file.stat, purpose.want());
     match settle(actor, place, file, looked?, purpose)? {
@@ -175,15 +179,19 @@ fn settle<K: Kernel>(
             next.and(Err(Trouble::Changed))
         }
         Look::Live { id } => Ok(room(file, key, Content::Live(id))),
-        Look::Nothing if !actor.may_open(&file.stat) => {
+        Look::Nothing => match lost(actor, place, purpose)? {
+            Some(room) => {
+                file.unlink();
+                Ok(Settled::Entered(Entered::Room(room)))
+            }
             // Root's key file without a segment, found by root for its user, who can't open it.
-            Ok(Settled::OnlyRootCan { file, id: -1 })
-        }
-        Look::Nothing if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
-        Look::Nothing => {
-            sweep(actor, place, file, false);
-            Ok(Settled::Entered(nowhere(true)))
-        }
+            None if !actor.may_open(&file.stat) => Ok(Settled::OnlyRootCan { file, id: -1 }),
+            None if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
+            None => {
+                sweep(actor, place, file);
+                Ok(Settled::Entered(nowhere(true)))
+            }
+        },
         Look::Leftover {
             id,
             in_the_way: true,
@@ -210,10 +218,32 @@ fn settle<K: Kernel>(
             if purpose == Purpose::Create {
                 Ok(room(file, key, Content::Nothing))
             } else {
-                sweep(actor, place, file, false);
+                sweep(actor, place, file);
                 Ok(Settled::Entered(nowhere(true)))
             }
         }
+    }
+}
+
+/// The room of a segment that is in use although somebody deleted its key file.
+fn lost<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    purpose: Purpose,
+) -> Result<Option<Room<K>>, Trouble> {
+    let Some(file) = deleted::find(actor, &place.segment, Leads::ToSegment) else {
+        return Ok(None);
+    };
+    file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
+    match look(actor, place, &file.stat, purpose.want())? {
+        Look::Live { id } => Ok(Some(Room {
+            key: semaphore::usable_key(actor, &place.segment, &file.stat)?,
+            place: place.clone(),
+            file,
+            segment: Content::Live(id),
+            obstacle: None,
+        })),
+        _ => Ok(None),
     }
 }
 
@@ -260,13 +290,21 @@ fn live_aside<K: Kernel>(
     let place = &places.aside;
     let file = match place.is_there(actor) {
         Ok(true) => KeyFile::lock(actor, &place.segment, false),
-        Ok(false) => Ok(None),
+        Ok(false) => return Ok(None),
         Err(trouble) => Err(trouble),
     };
     let file = match file {
         Ok(Some(file)) => file,
+        Ok(None) => {
+            // Somebody was killed who had begun to make it, or to clear it.
+            if let Some(path) = &place.semaphore {
+                semaphore::clear(actor, place, path, false);
+            }
+            place.remove_directory(actor);
+            return Ok(None);
+        }
         // What belongs to somebody else is no place of ours.
-        Ok(None) | Err(Trouble::InTheWay(_)) => return Ok(None),
+        Err(Trouble::InTheWay(_)) => return Ok(None),
         Err(trouble) => return Err(trouble),
     };
     match look(actor, place, &file.stat, purpose.want())? {
@@ -278,11 +316,11 @@ fn live_aside<K: Kernel>(
             ..
         } => {
             remove_leftover(actor, place, id, &stat)?;
-            sweep(actor, place, file, false);
+            sweep(actor, place, file);
             Ok(None)
         }
         Look::Nothing => {
-            sweep(actor, place, file, false);
+            sweep(actor, place, file);
             Ok(None)
         }
         Look::Leftover { .. } | Look::Foreign(_) => Ok(None),
@@ -327,7 +365,7 @@ fn step_aside<K: Kernel>(
     let file = lock_aside(actor, place)?;
     if !is_barred(actor, &places.machine, purpose) {
         if file.made {
-            sweep(actor, place, file, false);
+            sweep(actor, place, file);
         }
         return Err(Trouble::Changed);
     }
@@ -416,8 +454,8 @@ fn clear_as_root<K: Kernel>(
         }
     }
     // The key file goes too: its owner's user must be able to open the next one.
-    sweep(actor, &places.machine, file, false);
-    sweep(actor, &places.aside, aside, false);
+    sweep(actor, &places.machine, file);
+    sweep(actor, &places.aside, aside);
     if purpose == Purpose::Create {
         Err(Trouble::Changed)
     } else {

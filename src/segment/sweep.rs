@@ -36,21 +36,17 @@ pub(crate) fn remove_leftover<K: Kernel>(
 }
 
 /// Removes what is left at a place that has no segment any more: the semaphore unless somebody
-/// uses it, and the key files, each after its object. Gives the lifecycle lock back. `held`
-/// says that it is we who keep the semaphore at 0.
+/// uses it, and the key files, each after its object. Gives the lifecycle lock back.
 ///
 /// Where a process of real Qt is about to make a segment, which it does under Qt's lock, the
 /// key file stays; so does that of a segment that we can't remove.
-pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>, held: bool) {
+pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>) {
     let semaphore = place.semaphore_to_clear();
     let path = semaphore.as_deref();
-    let taken = path
-        .filter(|_| !held)
-        .and_then(|path| semaphore::courtesy(actor, path));
+    let taken = path.and_then(|path| semaphore::courtesy(actor, path));
     let empty = semaphore::usable_key(actor, &place.segment, &file.stat)
         .is_ok_and(|key| actor.kernel.shm_find(key) == Err(Errno::ENOENT));
-    let free =
-        path.is_none_or(|path| held || taken.is_some() || !semaphore::is_held_at(actor, path));
+    let free = path.is_none_or(|path| taken.is_some() || !semaphore::is_held_at(actor, path));
     if empty && free {
         if let Some(path) = path {
             semaphore::clear(actor, place, path, true);
@@ -58,6 +54,10 @@ pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>
         file.unlink();
     }
     semaphore::end_courtesy(actor, taken);
+    if let (true, true, Some(path)) = (empty, free, path) {
+        // Somebody who closed it meanwhile may have left it to us, who seemed to hold it.
+        semaphore::clear(actor, place, path, false);
+    }
     drop(file);
     place.remove_directory(actor);
 }

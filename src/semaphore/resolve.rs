@@ -28,7 +28,7 @@ pub(crate) fn resolve<K: Kernel>(
                 if !is_in_use(actor, &places.aside) {
                     return Ok(semaphore);
                 }
-                semaphore.close(actor, false);
+                semaphore.close(actor);
                 return Semaphore::open(actor, &places.aside, aside, role);
             }
             Err(Trouble::InTheWay(in_the_way)) => {
@@ -39,7 +39,7 @@ pub(crate) fn resolve<K: Kernel>(
                 if obstacle(actor, machine).is_some() {
                     return Ok(semaphore);
                 }
-                semaphore.close(actor, false);
+                semaphore.close(actor);
             }
             Err(trouble) => return Err(trouble),
         }

@@ -3,8 +3,9 @@
 //! For diagnosis only, never for a decision about a lock: everything is best effort, and what
 //! can't be read is left out.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use super::super::{IpcId, IpcPerm, ShmStat};
 use crate::diagnosis::Process;
@@ -80,5 +81,52 @@ pub fn attached_processes(id: IpcId) -> Vec<Process> {
                 program: program.trim_end().to_owned(),
             })
         })
+        .collect()
+}
+
+pub fn inodes(directory: &Path, prefix: &str) -> Vec<u64> {
+    let starts_right = |entry: &DirEntry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(prefix.as_bytes())
+    };
+    fs::read_dir(directory)
+        .map(|entries| {
+            entries
+                .flatten()
+                .filter(starts_right)
+                .map(|entry| entry.ino())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// The links `/proc/PID/fd/N` of processes of this user to a file that was unlinked from `path`.
+pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(" (deleted)");
+    let descriptors = |process: &Path| -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(process.join("fd")) else {
+            return Vec::new();
+        };
+        let leads_there = |link: &PathBuf| fs::read_link(link).is_ok_and(|target| target == *name);
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(leads_there)
+            .collect()
+    };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    processes
+        .flatten()
+        .filter(|entry| {
+            entry
+                .metadata()
+                .is_ok_and(|status| [uid, 0].contains(&status.uid()))
+        })
+        .flat_map(|entry| descriptors(&entry.path()))
         .collect()
 }

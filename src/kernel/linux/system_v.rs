@@ -201,3 +201,48 @@ fn timespec(time: Duration) -> libc::timespec {
         tv_nsec: time.subsec_nanos().into(),
     }
 }
+
+/// shmctl(2) and semctl(2) commands of Linux that libc does not name: how many objects there
+/// are, and the object at an index, which needs no permission (Linux 4.17).
+const SHM_INFO: libc::c_int = 14;
+const SHM_STAT_ANY: libc::c_int = 15;
+const SEM_INFO: libc::c_int = 19;
+const SEM_STAT_ANY: libc::c_int = 20;
+
+/// Room for what `SHM_INFO` and `SEM_INFO` write: `struct shm_info` is 48 bytes, `struct seminfo`
+/// 40; nothing of it is used.
+#[repr(C, align(8))]
+struct Info([u8; 128]);
+
+pub fn shm_keys() -> Vec<IpcKey> {
+    let mut info = Info([0; 128]);
+    // SAFETY: the kernel writes at most 48 bytes to `info`. Its answer is the highest index.
+    let last = unsafe { libc::shmctl(0, SHM_INFO, (&raw mut info).cast()) };
+    (0..=last)
+        .filter_map(|index| {
+            let mut status: MaybeUninit<libc::shmid_ds> = MaybeUninit::uninit();
+            // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
+            unsafe {
+                check(libc::shmctl(index, SHM_STAT_ANY, status.as_mut_ptr())).ok()?;
+                let status = status.assume_init();
+                (status.shm_nattch > 0).then_some(status.shm_perm.__key)
+            }
+        })
+        .collect()
+}
+
+pub fn sem_keys() -> Vec<IpcKey> {
+    let mut info = Info([0; 128]);
+    // SAFETY: the kernel writes at most 40 bytes to `info`. Its answer is the highest index.
+    let last = unsafe { libc::semctl(0, 0, SEM_INFO, &raw mut info) };
+    (0..=last)
+        .filter_map(|index| {
+            let mut status: MaybeUninit<libc::semid_ds> = MaybeUninit::uninit();
+            // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
+            unsafe {
+                check(libc::semctl(index, 0, SEM_STAT_ANY, status.as_mut_ptr())).ok()?;
+                Some(status.assume_init().sem_perm.__key)
+            }
+        })
+        .collect()
+}
