@@ -17,10 +17,16 @@ function(qshm_compile_dropin major)
   if(TARGET qshm-dropin-qt${major})
     return()
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS "${qshm_SOURCE_DIR}/cpp/dropin/*.cpp")
   set(objects qshm-dropin-qt${major})
+  set(sources
+    active_implementation.cpp
+    object_table.cpp
+    runtime.cpp
+    shared_memory.cpp
+    system_semaphore.cpp)
+  list(TRANSFORM sources PREPEND "${qshm_SOURCE_DIR}/cpp/dropin/")
   add_library(${objects} OBJECT EXCLUDE_FROM_ALL ${sources})
-  target_include_directories(${objects} PRIVATE "${qshm_SOURCE_DIR}/include" "${qshm_SOURCE_DIR}/cpp")
+  target_include_directories(${objects} PRIVATE "${qshm_SOURCE_DIR}/include")
   target_link_libraries(${objects} PRIVATE Qt${major}::Core)
   # Whatever the application sets for its own sources.
   set_target_properties(${objects} PROPERTIES

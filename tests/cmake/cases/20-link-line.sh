@@ -104,19 +104,3 @@ X
     done
 }
 case_ "only a library uses the classes, --as-needed" library_only
-
-# The list of system libraries is what rustc says, in CMake and in pkg-config.
-native_libraries() {
-    local said listed
-    cd "$source"
-    touch src/lib.rs # rustc only says it when it runs
-    said=$(cargo rustc --locked --lib --release --crate-type staticlib --target-dir "$cargo_target" -- \
-        --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p')
-    [ -n "$said" ] || fail "rustc did not say"
-    listed=$(sed -n 's/^set(QSHM_NATIVE_LIBRARIES \(.*\))/\1/p' cmake/qshm-targets.cmake | sed 's/\([^ ]*\)/-l\1/g')
-    echo "rustc: $said; CMake: $listed"
-    # The C++ library is CMake's business: it links as C++.
-    [ "$said" = "-lstdc++ $listed" ]
-    [[ "$(pkg --libs --static qshm)" == *"$said"* ]]
-}
-case_ "system libraries are rustc's list" native_libraries

@@ -1,4 +1,4 @@
-# cargo: missing, too old, offline; and Rust libraries of others.
+# cargo missing or too old, and Rust libraries of others.
 # shellcheck shell=bash disable=SC2154
 
 configure_with_cargo() {
@@ -18,32 +18,6 @@ bad_cargo_paths() {
     HOME=/nonexistent CARGO_HOME=/nonexistent PATH=/usr/bin:/bin bad_cargo
 }
 case_ "cargo missing, broken or too old: the error says what to do" bad_cargo_paths
-
-# With vendor/ and no network: a new CARGO_HOME, and where we may, no network at all.
-offline() {
-    local copy="$work/vendored" isolate=(env)
-    cp -r "$source" "$copy"
-    (cd "$copy" && cargo vendor --quiet --locked --versioned-dirs vendor >/dev/null)
-    if unshare -n true 2>/dev/null; then
-        isolate=(unshare -n)
-    fi
-    # cargo is found by rustup, which needs to know where it lives.
-    local rustup=${RUSTUP_HOME:-$HOME/.rustup} cargo
-    cargo=$(command -v cargo)
-    "${isolate[@]}" env CARGO_HOME="$work/empty" RUSTUP_HOME="$rustup" QSHM_TEST=1 \
-        cmake -G Ninja -S "$copy" -B "$work/offline" -DQSHM_CARGO="$cargo" -DQSHM_RUST_PROFILE=dev
-    "${isolate[@]}" env CARGO_HOME="$work/empty" RUSTUP_HOME="$rustup" cmake --build "$work/offline"
-    [ -s "$work/offline/libqshm.a" ]
-    rm -rf "$copy" "$work/offline"
-}
-case_ "offline with vendor/, profile dev" offline
-
-# Everything is downloaded already: cargo's own setting is enough.
-offline_cache() {
-    CARGO_NET_OFFLINE=true cmake -G Ninja -S "$source" -B "$work/offline cache" "${share[@]}"
-    CARGO_NET_OFFLINE=true cmake --build "$work/offline cache" --target qshm-rust
-}
-case_ "offline with CARGO_NET_OFFLINE" offline_cache
 
 # A Rust library of somebody else in the same program, on either side of ours.
 neighbour() {
@@ -84,7 +58,7 @@ case_ "libqshm.a shows qshm's names only" only_our_names
 
 not_localized() {
     cp -r "$here/consumer" "$work/visible"
-    cmake -G Ninja -S "$work/visible" -B "$work/visible/build" "${share[@]}" -DWANT_QT=6 -DQSHM_SOURCE="$source" \
+    cmake -G Ninja -S "$work/visible" -B "$work/visible/build" "${share_dev[@]}" -DWANT_QT=6 -DQSHM_SOURCE="$source" \
         -DQSHM_LOCALIZE_SYMBOLS=OFF
     cmake --build "$work/visible/build" --target qshm-before-qt plugin-with plugin-without face
     "$work/visible/build/qshm-before-qt"
@@ -92,3 +66,21 @@ not_localized() {
     ar t "$work/visible/build/qshm/libqshm.a" | grep -v 'qshm.o' >/dev/null
 }
 case_ "QSHM_LOCALIZE_SYMBOLS=OFF" not_localized
+
+# The list of system libraries is what rustc says, in CMake and in pkg-config.
+native_libraries() {
+    local said listed
+    cd "$source"
+    touch src/lib.rs # rustc only says it when it runs
+    local vendor=()
+    [ -z "$vendored" ] || vendor=(--config 'source.crates-io.replace-with="vendor"' --config "source.vendor.directory=\"$source/vendor\"")
+    said=$(cargo rustc --locked --lib --crate-type staticlib --target-dir "$cargo_target" "${vendor[@]}" -- \
+        --print native-static-libs 2>&1 | sed -n 's/^note: native-static-libs: //p')
+    [ -n "$said" ] || fail "rustc did not say"
+    listed=$(sed -n 's/^set(QSHM_NATIVE_LIBRARIES \(.*\))/\1/p' cmake/qshm-targets.cmake | sed 's/\([^ ]*\)/-l\1/g')
+    echo "rustc: $said; CMake: $listed"
+    # The C++ library is CMake's business: it links as C++.
+    [ "$said" = "-lstdc++ $listed" ]
+    [[ "$(pkg --libs --static qshm)" == *"$said"* ]]
+}
+case_ "system libraries are rustc's list" native_libraries
