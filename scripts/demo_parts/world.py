@@ -92,6 +92,7 @@ class Instance:
             self.hung = True
             self._process.kill()
             self._process.wait()
+        self._process.stdout.close()
         return self
 
     def error_code(self):
