@@ -101,6 +101,11 @@ X
         g++ -Wl,--as-needed library_only.cpp $(pkg --static --libs qshm-dropin-qt$major) -L. -llibrary "-Wl,-rpath,$PWD" \
             $(pkg --libs Qt${major}Core) -o library_only
         "$PWD/library_only"
+        # Without the drop-in the same check must see Qt's own class.
+        g++ library_only.cpp -L. -llibrary "-Wl,-rpath,$PWD" $(pkg --libs Qt${major}Core) -o library_only_qt
+        if "$PWD/library_only_qt"; then
+            fail "the check takes Qt $major's class for qshm's"
+        fi
     done
 }
 case_ "only a library uses the classes, --as-needed" library_only
