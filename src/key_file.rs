@@ -14,6 +14,17 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 /// How often a file that others replace meanwhile is tried anew.
 const ATTEMPTS: usize = 1000;
 
+/// Whether [`KeyFile::open`] makes a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Make {
+    /// No: it must be there.
+    No,
+    /// If it is not there.
+    IfMissing,
+    /// The same, tried the other way round, where it is more likely not there.
+    First,
+}
+
 /// An open key file, closed when dropped.
 #[derive(Debug)]
 pub(crate) struct KeyFile<K: Kernel> {
@@ -30,18 +41,24 @@ pub(crate) struct KeyFile<K: Kernel> {
 }
 
 impl<K: Kernel> KeyFile<K> {
-    /// Opens a key file, or makes it if `make` says so. `None`: it is not there.
+    /// Opens a key file, or makes it. `None`: it is not there.
     pub fn open(
         actor: &Actor<K>,
         path: &Path,
-        make: bool,
+        make: Make,
         step: Step,
     ) -> Result<Option<Self>, Trouble> {
         let kernel = &actor.kernel;
-        for _ in 0..ATTEMPTS {
-            let (fd, made) = match kernel.open(path, Open::Existing) {
+        for attempt in 0..ATTEMPTS {
+            let make_now = make == Make::First && attempt % 2 == 0;
+            let opened = if make_now {
+                Err(Errno::ENOENT)
+            } else {
+                kernel.open(path, Open::Existing)
+            };
+            let (fd, made) = match opened {
                 Ok(fd) => (fd, false),
-                Err(Errno::ENOENT) if !make => return Ok(None),
+                Err(Errno::ENOENT) if make == Make::No => return Ok(None),
                 Err(Errno::ENOENT) => match actor.make_key_file(path) {
                     Ok(fd) => (fd, true),
                     Err(Errno::EEXIST) => continue,
@@ -82,7 +99,7 @@ impl<K: Kernel> KeyFile<K> {
     }
 
     /// Opens (or makes) a key file and takes its lock exclusively: the lifecycle lock.
-    pub fn lock(actor: &Actor<K>, path: &Path, make: bool) -> Result<Option<Self>, Trouble> {
+    pub fn lock(actor: &Actor<K>, path: &Path, make: Make) -> Result<Option<Self>, Trouble> {
         for _ in 0..ATTEMPTS {
             let Some(file) = Self::open(actor, path, make, Step::KeyFile)? else {
                 return Ok(None);

@@ -16,11 +16,11 @@ use crate::actor::Actor;
 use crate::deleted::{self, Leads};
 use crate::kernel::{Errno, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Wait};
 use crate::key::ipc_key;
-use crate::key_file::KeyFile;
+use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::{Obstacle, Step, Trouble};
 
-pub(crate) use courtesy::{courtesy, end_courtesy};
+pub(crate) use courtesy::{courtesy, courtesy_of, end_courtesy};
 pub(crate) use resolve::resolve;
 
 use value::{failed, is_held, is_wrong, set_value, unset};
@@ -38,13 +38,31 @@ const PAUSE: Duration = Duration::from_micros(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A segment's lock: 1 when free. Another value that nobody can be responsible for is put
-    /// right.
-    Lock,
+    /// right. `of_new_segment`: nobody is attached, under the lifecycle lock.
+    Lock { of_new_segment: bool },
     /// `QSystemSemaphore`: the value belongs to the application.
     Counter { initial: i32, reset: bool },
 }
 
 impl Role {
+    /// Whether the key file is rather there or not.
+    fn make(self) -> Make {
+        match self {
+            Role::Lock {
+                of_new_segment: true,
+            } => Make::First,
+            _ => Make::IfMissing,
+        }
+    }
+
+    /// Whether somebody may use the semaphore although its key file is new.
+    fn may_be_in_use<K: Kernel>(self, actor: &Actor<K>, place: &Place) -> bool {
+        match self {
+            Role::Lock { of_new_segment } => !of_new_segment && segment_lives(actor, place),
+            Role::Counter { .. } => true,
+        }
+    }
+
     /// Gives a semaphore its first value. A negative one means to leave it, which for a new
     /// semaphore is 0, and is set all the same: a semaphore that was never set has no user.
     fn start<K: Kernel>(
@@ -55,7 +73,7 @@ impl Role {
         new: bool,
     ) -> Result<(), Trouble> {
         match self {
-            Role::Lock => set_value(kernel, key, id, 1),
+            Role::Lock { .. } => set_value(kernel, key, id, 1),
             Role::Counter { initial, .. } if initial >= 0 => set_value(kernel, key, id, initial),
             Role::Counter { .. } if new => set_value(kernel, key, id, 0),
             Role::Counter { .. } => Ok(()),
@@ -78,7 +96,7 @@ impl<K: Kernel> Semaphore<K> {
     pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
         for attempt in 0..ATTEMPTS {
             place.make_directory(actor)?;
-            let mut file = match KeyFile::open(actor, path, true, Step::Semaphore) {
+            let mut file = match KeyFile::open(actor, path, role.make(), Step::Semaphore) {
                 Ok(Some(file)) => file,
                 // The directory aside went with its last user.
                 Err(Trouble::System {
@@ -100,7 +118,7 @@ impl<K: Kernel> Semaphore<K> {
             if !file.is_in_place() {
                 continue;
             }
-            if alone {
+            if alone && role.may_be_in_use(actor, place) {
                 if let Some((old, old_key)) = lost(actor, path, key) {
                     file.unlink();
                     old.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
@@ -152,40 +170,46 @@ impl<K: Kernel> Semaphore<K> {
     /// lock or waits for it. One that only has it open makes it anew, as it does when a creator
     /// of its own kind leaves; were it kept for that one, nobody would remove it in the end.
     pub fn close(self, actor: &Actor<K>) {
-        if self.file.is_own() && self.file.try_exclusive_as_last(actor) {
-            let held = self.role == Role::Lock && is_held(&actor.kernel, self.id);
-            let waiting = actor.kernel.sem_waiting(self.id);
-            if !held && waiting.unwrap_or(0) == 0 {
-                self.remove(actor);
-            }
+        let place = self.place.clone();
+        if self.leave(actor) {
+            clear_segment_file(actor, &place);
+            place.remove_directory(actor);
         }
     }
 
-    /// Removes the semaphore and its key file, in this order: a semaphore without a key file
-    /// can't be found again.
-    fn remove(self, actor: &Actor<K>) {
-        // The key may lead to another one by now, made by real Qt after ours was removed.
-        if actor.kernel.sem_find(self.key) == Ok(self.id) || !self.file.is_in_place() {
-            match actor.kernel.sem_remove(self.id) {
-                Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
-                // Another user's, of a policy that shares: its owner clears it.
-                Err(_) => return,
-            }
+    /// The same under the segment's lifecycle lock, which leaves the rest to its holder. Says
+    /// whether the semaphore is gone.
+    pub fn leave(self, actor: &Actor<K>) -> bool {
+        if !self.file.is_own() || !self.file.try_exclusive_as_last(actor) {
+            return false;
         }
-        if matches!(actor.kernel.sem_find(self.key), Err(Errno::ENOENT)) {
-            self.file.unlink();
-        }
-        let place = self.place.clone();
-        drop(self);
-        clear_segment_file(actor, &place);
-        place.remove_directory(actor);
+        let held = matches!(self.role, Role::Lock { .. }) && is_held(&actor.kernel, self.id);
+        let waiting = actor.kernel.sem_waiting(self.id);
+        !held && waiting.unwrap_or(0) == 0 && remove(actor, &self.file, self.key, self.id)
     }
+}
+
+/// Removes a semaphore and its key file, in this order: a semaphore without a key file can't be
+/// found again. Says whether it is gone.
+fn remove<K: Kernel>(actor: &Actor<K>, file: &KeyFile<K>, key: IpcKey, id: IpcId) -> bool {
+    let leads_to = actor.kernel.sem_find(key);
+    match actor.kernel.sem_remove(id) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
+        // Another user's, of a policy that shares: its owner clears it.
+        Err(_) => return false,
+    }
+    // The key may lead to another one by now, made by real Qt after ours was removed.
+    let ours = leads_to == Ok(id) || leads_to == Err(Errno::ENOENT);
+    if ours {
+        file.unlink();
+    }
+    ours
 }
 
 /// Removes a segment's key file without a segment. Who detached last left it there if the lock
 /// was held, since that may be a process of real Qt that is making a segment.
 fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
-    let Ok(Some(file)) = KeyFile::open(actor, &place.segment, false, Step::KeyFile) else {
+    let Ok(Some(file)) = KeyFile::open(actor, &place.segment, Make::No, Step::KeyFile) else {
         return;
     };
     if file.try_exclusive() {
@@ -197,9 +221,10 @@ fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
     }
 }
 
-/// Clears a semaphore that nobody uses, and its key file, by a path alone.
-pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, held: bool) {
-    let Ok(Some(file)) = KeyFile::open(actor, path, false, Step::Semaphore) else {
+/// Clears a semaphore that nobody uses, and its key file, by a path alone. `held`: it is we who
+/// keep it at 0.
+pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, held: bool) {
+    let Ok(Some(file)) = KeyFile::open(actor, path, Make::No, Step::Semaphore) else {
         return;
     };
     if !file.try_exclusive_as_last(actor) || !file.is_in_place() {
@@ -214,14 +239,7 @@ pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place, path: &Path, hel
             if waited_for || !held && is_held(&actor.kernel, id) {
                 return;
             }
-            let semaphore = Semaphore {
-                file,
-                place: place.clone(),
-                key,
-                id,
-                role: Role::Lock,
-            };
-            semaphore.remove(actor);
+            remove(actor, &file, key, id);
         }
         Err(Errno::ENOENT) => file.unlink(),
         Err(_) => {}
@@ -252,7 +270,7 @@ pub(crate) fn is_held_at<K: Kernel>(actor: &Actor<K>, path: &Path) -> bool {
 
 /// What of a place's semaphore is in the way of our identity, if it has one.
 pub(crate) fn obstacle<K: Kernel>(actor: &Actor<K>, path: &Path) -> Option<Obstacle> {
-    let file = match KeyFile::open(actor, path, false, Step::Semaphore) {
+    let file = match KeyFile::open(actor, path, Make::No, Step::Semaphore) {
         Ok(file) => file?,
         Err(Trouble::InTheWay(obstacle)) => return Some(obstacle),
         Err(_) => return None,
@@ -293,7 +311,7 @@ fn open_alone<K: Kernel>(
     check_usable(actor, key, id)?;
     let new = unset(kernel, id)?;
     match role {
-        Role::Lock if new || is_wrong(actor, id, place) => set_value(kernel, key, id, 1)?,
+        Role::Lock { .. } if new || is_wrong(actor, id, place) => set_value(kernel, key, id, 1)?,
         Role::Counter { reset, .. } if new || reset => role.start(kernel, key, id, new)?,
         _ => {}
     }

@@ -344,6 +344,11 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     fn wait_for(&self, id: i32, wait: Wait) -> Result<(), Errno> {
+        // Mostly it is free, and asking so is the shortest call.
+        let free = self.kernel.sem_op(id, -1, Wait::No);
+        if free != Err(Errno::EAGAIN) {
+            return free;
+        }
         if wait != Wait::Forever {
             return self.kernel.sem_op(id, -1, wait);
         }
@@ -467,11 +472,34 @@ impl<K: Kernel> SharedMemory<K> {
                 Some(place) => {
                     let semaphore = place.semaphore.as_deref();
                     semaphore.map_or_else(
-                        || semaphore::resolve(&actor, places, Role::Lock),
-                        |path| Semaphore::open(&actor, place, path, Role::Lock),
+                        || {
+                            semaphore::resolve(
+                                &actor,
+                                places,
+                                Role::Lock {
+                                    of_new_segment: false,
+                                },
+                            )
+                        },
+                        |path| {
+                            Semaphore::open(
+                                &actor,
+                                place,
+                                path,
+                                Role::Lock {
+                                    of_new_segment: false,
+                                },
+                            )
+                        },
                     )
                 }
-                None => semaphore::resolve(&actor, places, Role::Lock),
+                None => semaphore::resolve(
+                    &actor,
+                    places,
+                    Role::Lock {
+                        of_new_segment: false,
+                    },
+                ),
             },
         };
         match opened {

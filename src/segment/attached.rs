@@ -1,7 +1,7 @@
 //! A segment that this process has attached.
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, FileLock, IpcId, Kernel, ShmStat, Wait};
+use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
 use crate::key_file::KeyFile;
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
@@ -20,6 +20,7 @@ const ATTEMPTS: usize = 100;
 pub(crate) struct Attached<K: Kernel> {
     place: Place,
     file: KeyFile<K>,
+    key: IpcKey,
     id: IpcId,
     address: usize,
     size: usize,
@@ -134,6 +135,7 @@ impl<K: Kernel> Attached<K> {
         let Attached {
             place,
             file,
+            key,
             id,
             address,
             ..
@@ -148,7 +150,10 @@ impl<K: Kernel> Attached<K> {
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             Ok(file)
         });
-        let courtesy = courtesy(actor, &place);
+        let courtesy = match &semaphore {
+            Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
+            None => courtesy(actor, &place),
+        };
         let _ = kernel.shm_detach(address);
         let Ok(file) = locked else {
             // Whoever keeps others from ending would keep us too. The next one clears up.
@@ -162,16 +167,18 @@ impl<K: Kernel> Attached<K> {
         // Given back before the semaphore is: who closes it at the same time must not take it for
         // held and leave it to us, when we leave it to him.
         semaphore::end_courtesy(actor, courtesy);
-        if last && file.is_in_place() && !semaphore::segment_lives(actor, &place) {
-            if let Some(semaphore) = semaphore {
-                semaphore.close(actor);
-            }
-            sweep(actor, &place, file);
-            None
-        } else {
+        if !last || kernel.shm_find(key) != Err(Errno::ENOENT) || !file.is_in_place() {
             file.release();
-            semaphore
+            return semaphore;
         }
+        if semaphore.is_some_and(|semaphore| semaphore.leave(actor)) {
+            file.unlink();
+            drop(file);
+            place.remove_directory(actor);
+        } else {
+            sweep(actor, &place, file);
+        }
+        None
     }
 }
 
@@ -187,6 +194,7 @@ impl<K: Kernel> Room<K> {
         Attached {
             place: self.place,
             file: self.file,
+            key: self.key,
             id,
             address,
             size,
@@ -241,7 +249,16 @@ fn make<K: Kernel>(
         .place
         .semaphore
         .as_deref()
-        .map(|path| Semaphore::open(actor, &room.place, path, Role::Lock))
+        .map(|path| {
+            Semaphore::open(
+                actor,
+                &room.place,
+                path,
+                Role::Lock {
+                    of_new_segment: true,
+                },
+            )
+        })
         .transpose();
     let semaphore = match semaphore {
         Ok(semaphore) => semaphore,

@@ -9,7 +9,7 @@
 use crate::actor::Actor;
 use crate::deleted::{self, Leads};
 use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
-use crate::key_file::KeyFile;
+use crate::key_file::{KeyFile, Make};
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::semaphore;
@@ -31,6 +31,13 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
+    fn make(self) -> Make {
+        match self {
+            Purpose::Create => Make::First,
+            Purpose::Attach { .. } => Make::No,
+        }
+    }
+
     fn want(self) -> u32 {
         match self {
             Purpose::Create => 0o6,
@@ -113,7 +120,7 @@ fn enter_machine_wide<K: Kernel>(
     purpose: Purpose,
 ) -> Result<Entered<K>, Trouble> {
     let place = &places.machine;
-    let file = KeyFile::lock(actor, &place.segment, purpose == Purpose::Create);
+    let file = KeyFile::lock(actor, &place.segment, purpose.make());
     // Looked at in any case, and after the machine-wide key file is ours or known to be barred.
     if let Some(room) = live_aside(actor, places, purpose)? {
         if let Ok(Some(file)) = file {
@@ -289,7 +296,7 @@ fn live_aside<K: Kernel>(
 ) -> Result<Option<Room<K>>, Trouble> {
     let place = &places.aside;
     let file = match place.is_there(actor) {
-        Ok(true) => KeyFile::lock(actor, &place.segment, false),
+        Ok(true) => KeyFile::lock(actor, &place.segment, Make::No),
         Ok(false) => return Ok(None),
         Err(trouble) => Err(trouble),
     };
@@ -298,7 +305,7 @@ fn live_aside<K: Kernel>(
         Ok(None) => {
             // Somebody was killed who had begun to make it, or to clear it.
             if let Some(path) = &place.semaphore {
-                semaphore::clear(actor, place, path, false);
+                semaphore::clear(actor, path, false);
             }
             place.remove_directory(actor);
             return Ok(None);
@@ -384,7 +391,7 @@ fn step_aside<K: Kernel>(
 fn lock_aside<K: Kernel>(actor: &Actor<K>, place: &Place) -> Result<KeyFile<K>, Trouble> {
     for _ in 0..ATTEMPTS {
         place.make_directory(actor)?;
-        match KeyFile::lock(actor, &place.segment, true) {
+        match KeyFile::lock(actor, &place.segment, Make::IfMissing) {
             Ok(Some(file)) => return Ok(file),
             // The directory went with its last user.
             Ok(None)
@@ -401,7 +408,12 @@ fn lock_aside<K: Kernel>(actor: &Actor<K>, place: &Place) -> Result<KeyFile<K>, 
 /// Whether our identity still can't use the machine-wide place. Looks without its lock: who
 /// holds that one may be waiting for ours.
 fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place, purpose: Purpose) -> bool {
-    let file = match KeyFile::open(actor, &place.segment, false, crate::trouble::Step::KeyFile) {
+    let file = match KeyFile::open(
+        actor,
+        &place.segment,
+        Make::No,
+        crate::trouble::Step::KeyFile,
+    ) {
         Ok(Some(file)) => file,
         Ok(None) => return semaphore_barred(actor, place),
         Err(trouble) => return matches!(trouble, Trouble::InTheWay(_)),

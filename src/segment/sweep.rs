@@ -49,14 +49,14 @@ pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>
     let free = path.is_none_or(|path| taken.is_some() || !semaphore::is_held_at(actor, path));
     if empty && free {
         if let Some(path) = path {
-            semaphore::clear(actor, place, path, true);
+            semaphore::clear(actor, path, true);
         }
         file.unlink();
     }
     semaphore::end_courtesy(actor, taken);
     if let (true, true, Some(path)) = (empty, free, path) {
         // Somebody who closed it meanwhile may have left it to us, who seemed to hold it.
-        semaphore::clear(actor, place, path, false);
+        semaphore::clear(actor, path, false);
     }
     drop(file);
     place.remove_directory(actor);

@@ -8,23 +8,26 @@ use crate::kernel::{IpcId, Kernel, Wait};
 
 use super::usable_key;
 
+/// A call of real Qt takes some 50 us, unless the scheduler interrupts it.
+const COURTESY: Duration = Duration::from_millis(10);
+
 /// Takes Qt's own lock for the length of a create, attach or detach, if it is free or soon
 /// becomes so: processes of real Qt keep it while they do the same. Whoever keeps it for longer
 /// is between lock() and unlock(), and is not waited for.
 pub(crate) fn courtesy<K: Kernel>(actor: &Actor<K>, path: &Path) -> Option<IpcId> {
-    /// A call of real Qt takes some 50 us, unless the scheduler interrupts it.
-    const COURTESY: Duration = Duration::from_millis(10);
-
     let stat = actor.kernel.lstat(path).ok()?;
     if !actor.options.access.trusts_file(&actor.identity, &stat) {
         return None;
     }
     let key = usable_key(actor, path, &stat).ok()?;
     let id = actor.kernel.sem_find(key).ok()?;
-    match actor.kernel.sem_op(id, -1, Wait::AtMost(COURTESY)) {
-        Ok(()) => Some(id),
-        Err(_) => None,
-    }
+    courtesy_of(actor, id)
+}
+
+/// The same of a semaphore that is known already.
+pub(crate) fn courtesy_of<K: Kernel>(actor: &Actor<K>, id: IpcId) -> Option<IpcId> {
+    let taken = actor.kernel.sem_op(id, -1, Wait::AtMost(COURTESY));
+    taken.is_ok().then_some(id)
 }
 
 /// Gives back what [`courtesy`] took.

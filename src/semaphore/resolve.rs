@@ -2,7 +2,7 @@
 
 use crate::actor::Actor;
 use crate::kernel::Kernel;
-use crate::key_file::KeyFile;
+use crate::key_file::{KeyFile, Make};
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::trouble::{Step, Trouble};
@@ -58,11 +58,12 @@ fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     if segment_lives(actor, place) {
         return true;
     }
-    match KeyFile::open(actor, path, false, Step::Semaphore) {
+    match KeyFile::open(actor, path, Make::No, Step::Semaphore) {
         Ok(Some(file)) if !file.try_exclusive() => true,
         Ok(Some(file)) => {
             drop(file);
-            clear(actor, place, path, false);
+            clear(actor, path, false);
+            place.remove_directory(actor);
             false
         }
         _ => false,

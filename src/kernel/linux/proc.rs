@@ -120,8 +120,16 @@ pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
     let Ok(processes) = fs::read_dir("/proc") else {
         return Vec::new();
     };
+    let is_process = |entry: &DirEntry| {
+        entry
+            .file_name()
+            .as_encoded_bytes()
+            .iter()
+            .all(u8::is_ascii_digit)
+    };
     processes
         .flatten()
+        .filter(is_process)
         .filter(|entry| {
             entry
                 .metadata()
