@@ -17,11 +17,12 @@ use crate::model::call::{Call, Cred, Line, Reply};
 use crate::model::{Life, Pid, Step, World};
 use crate::scenario::{Rest, Scenario, Time};
 use crate::sim_process::{Answers, End, SimProcess, Status, run};
+use crate::{Dice, seed};
 
 /// What a program does after a history.
 #[derive(Clone, Debug)]
 enum Next {
-    Call(Cred, Call),
+    Call(Rc<(Cred, Call)>),
     Finished,
     Wrong(String),
 }
@@ -37,7 +38,7 @@ struct History {
 
 /// Plays recorded answers, then stops the program and remembers the call.
 struct Tape {
-    recorded: Vec<(Cred, Call, Reply)>,
+    recorded: Vec<(Rc<(Cred, Call)>, Reply)>,
     position: Cell<usize>,
     next: Rc<RefCell<Option<(Cred, Call)>>>,
 }
@@ -45,13 +46,13 @@ struct Tape {
 impl Answers for Tape {
     fn answer(&self, cred: Cred, call: &Call, _: &Status) -> Option<Reply> {
         let position = self.position.replace(self.position.get() + 1);
-        let Some((before, same, reply)) = self.recorded.get(position) else {
+        let Some((recorded, reply)) = self.recorded.get(position) else {
             *self.next.borrow_mut() = Some((cred, call.clone()));
             return None;
         };
         assert!(
-            (before, same) == (&cred, call),
-            "the program depends on something else than the kernel's answers: it called {same:?}, and now {call:?}"
+            (&recorded.0, &recorded.1) == (&cred, call),
+            "the program depends on something else than the kernel's answers: it called {recorded:?}, and now {call:?}"
         );
         Some(*reply)
     }
@@ -87,10 +88,10 @@ impl Automaton {
         let mut recorded = Vec::new();
         let (mut at, mut answer) = (before, reply);
         while let Some(reply) = answer {
-            let Next::Call(cred, call) = self.histories[at].next.clone() else {
+            let Next::Call(call) = self.histories[at].next.clone() else {
                 panic!("an answer without a call");
             };
-            recorded.push((cred, call, reply));
+            recorded.push((call, reply));
             answer = self.histories[at].reply;
             at = self.histories[at].before;
         }
@@ -106,8 +107,8 @@ impl Automaton {
         let next = match run(&process, &member.program) {
             End::Finished => Next::Finished,
             End::Stopped => {
-                let (cred, call) = next.take().unwrap();
-                Next::Call(cred, call)
+                let call = next.take().unwrap();
+                Next::Call(Rc::new(call))
             }
             End::Wrong(what) => Next::Wrong(what),
         };
@@ -175,14 +176,35 @@ struct Search<'a> {
     ends: HashSet<u128>,
 }
 
-/// Looks at every state that the scenario can come to, or at the first `limit`.
-pub fn explore(scenario: &Scenario, limit: usize) -> Found {
-    let found = Search::new(scenario).run(limit, false);
+/// In which order states are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// The latest first: needs the least memory.
+    Deep,
+    /// The earliest first: finds the shortest way to what is wrong.
+    Broad,
+    /// The latest first, but now and then any: what is seen is spread over all there is, if not
+    /// everything is.
+    Spread,
+}
+
+/// Looks at every state that the scenario can come to.
+pub fn explore(scenario: &Scenario) -> Found {
+    shortest(scenario, usize::MAX, Order::Deep)
+}
+
+/// Looks at so many states, spread at random, or at all if there are not more.
+pub fn explore_some(scenario: &Scenario, limit: usize) -> Found {
+    shortest(scenario, limit, Order::Spread)
+}
+
+fn shortest(scenario: &Scenario, limit: usize, order: Order) -> Found {
+    let found = Search::new(scenario).run(limit, order);
     if found.wrong.is_none() {
         return found;
     }
     // The shortest way to it is the easiest to read.
-    let shortest = Search::new(scenario).run(limit, true);
+    let shortest = Search::new(scenario).run(limit.min(5_000_000), Order::Broad);
     if shortest.wrong.is_some() {
         shortest
     } else {
@@ -204,7 +226,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn run(mut self, limit: usize, breadth_first: bool) -> Found {
+    fn run(mut self, limit: usize, order: Order) -> Found {
+        let mut dice = Dice(seed());
         let mut queue = VecDeque::new();
         let start = State {
             world: self.scenario.start(),
@@ -216,10 +239,13 @@ impl<'a> Search<'a> {
         queue.push_back((start, 0));
         let mut wrong = None;
         while wrong.is_none() && self.trail.len() < limit {
-            let next = if breadth_first {
-                queue.pop_front()
-            } else {
-                queue.pop_back()
+            let next = match order {
+                Order::Broad => queue.pop_front(),
+                Order::Deep => queue.pop_back(),
+                Order::Spread if dice.chance(2) && !queue.is_empty() => {
+                    queue.swap_remove_back(dice.roll(queue.len()))
+                }
+                Order::Spread => queue.pop_back(),
             };
             let Some((state, place)) = next else { break };
             if let Err(what) = self.expand(&state, place, &mut queue) {
@@ -289,8 +315,8 @@ impl<'a> Search<'a> {
         // first: every order leads to the same.
         for pid in 0..self.automata.len() {
             if let Some(history) = self.automata[pid].histories.get(state.at[pid]) {
-                if let Next::Call(_, call) = &history.next {
-                    if world.is_private(pid, call) {
+                if let Next::Call(call) = &history.next {
+                    if world.is_private(pid, &call.1) {
                         return vec![Choice::Call(pid)];
                     }
                 }
@@ -332,14 +358,13 @@ impl<'a> Search<'a> {
     fn take(&mut self, state: &mut State, choice: Choice) -> Result<Option<Reply>, String> {
         let (pid, reply) = match choice {
             Choice::Call(pid) => {
-                let Next::Call(cred, call) = &self.automata[pid].histories[state.at[pid]].next
-                else {
+                let Next::Call(call) = &self.automata[pid].histories[state.at[pid]].next else {
                     // It had nothing to do from the start.
                     state.world.kill(pid);
                     state.at[pid] = FINISHED;
                     return Ok(None);
                 };
-                match state.world.call(pid, *cred, call) {
+                match state.world.call(pid, call.0, &call.1) {
                     Step::Answer(reply) => (pid, reply),
                     Step::Waits => return Ok(None),
                 }
@@ -416,7 +441,7 @@ impl<'a> Search<'a> {
             | Choice::Die(pid)) = choice;
             let history = self.automata[pid].histories.get(state.at[pid]);
             let call = match history.map(|history| &history.next) {
-                Some(Next::Call(cred, call)) => format!("[{}] {}", cred.uid, call.to_line()),
+                Some(Next::Call(call)) => format!("[{}] {}", call.0.uid, call.1.to_line()),
                 _ => String::new(),
             };
             let reply = self.take(&mut state, choice);

@@ -110,10 +110,7 @@ fn two(program: fn(&SimProcess)) -> Vec<Member> {
 
 #[test]
 fn a_value_set_at_creation_is_caught() {
-    let found = explore(
-        &Scenario::new("set on create", two(set_on_create)),
-        usize::MAX,
-    );
+    let found = explore(&Scenario::new("set on create", two(set_on_create)));
     let wrong = found.wrong.expect("the race must be found");
     println!("{} states; {wrong}", found.states);
     assert!(wrong.contains("G2"), "{wrong}");
@@ -124,7 +121,7 @@ fn a_lock_file_removed_in_use_is_caught() {
     // The third one makes a new file while the second gets its lock on the old one.
     let mut members = two(unlink_without_lock);
     members.extend(members.first().cloned());
-    let found = explore(&Scenario::new("unlink without lock", members), usize::MAX);
+    let found = explore(&Scenario::new("unlink without lock", members));
     let wrong = found.wrong.expect("the race must be found");
     println!("{} states; {wrong}", found.states);
     assert!(wrong.contains("G2"), "{wrong}");
@@ -141,7 +138,7 @@ fn a_lock_file_removed_under_its_lock_is_not() {
             nothing_left(rest.world, &[])
         }
     });
-    let found = explore(&scenario, usize::MAX);
+    let found = explore(&scenario);
     println!("{found:?}");
     assert_eq!(found.wrong, None);
 }

@@ -9,7 +9,7 @@ use qshm::identity::Identity;
 use qshm::kernel::FileKind;
 use qshm::{AccessMode, ErrorKind, Key, OpenMode, SharedMemory, SystemSemaphore};
 
-use crate::explore::explore;
+use crate::explore::{explore, explore_some};
 use crate::model::call::Cred;
 use crate::model::{Step, World};
 use crate::scenario::{AtRest, Member, Scenario, Time, member, nothing_left};
@@ -20,6 +20,9 @@ use crate::{seed, soak};
 /// The user, and one who has nothing to do with it.
 const USER: u32 = 1000;
 const OTHER: u32 = 1001;
+
+/// How many states of a scenario that has millions.
+const SOME: usize = 60_000;
 
 fn identity(process: &SimProcess) -> Option<Identity> {
     let Cred { uid, gid } = process.identity();
@@ -262,21 +265,30 @@ fn members(users: &[User], program: fn(&SimProcess)) -> Vec<Member> {
 
 /// Every interleaving, and with one kill at every call.
 fn search(scenario: &Scenario, kills: usize) {
+    search_some(scenario, kills, usize::MAX);
+}
+
+/// The same for scenarios with more states than there is time for: so many of them, or all in a
+/// long run.
+fn search_some(scenario: &Scenario, kills: usize, limit: usize) {
     for kills in 0..=kills {
         let mut scenario = scenario.clone();
         scenario.kills = kills;
         let begin = Instant::now();
-        let limit = if soak() { 20_000_000 } else { 3_000_000 };
-        let found = explore(&scenario, limit);
+        let found = if limit == usize::MAX || soak() {
+            explore(&scenario)
+        } else {
+            explore_some(&scenario, limit)
+        };
         println!(
-            "explore: {}, {kills} kills: {} states, {} steps, {} histories, {} ends, {:.1} s{}",
+            "explore: {}, {kills} kills: {} {} states, {} steps, {} histories, {} ends, {:.1} s",
             scenario.name,
+            if found.cut { "only" } else { "all" },
             found.states,
             found.steps,
             found.histories,
             found.ends,
             begin.elapsed().as_secs_f32(),
-            if found.cut { ", CUT: not all" } else { "" },
         );
         if let Some(wrong) = found.wrong {
             panic!("{wrong}");
@@ -347,25 +359,27 @@ fn root_and_its_user() {
 
 #[test]
 fn attach_first() {
-    search(
+    search_some(
         &scenario(
             "attach else create, root and user",
             &[root(), user()],
             logic_attach_first,
         ),
         1,
+        SOME,
     );
 }
 
 #[test]
 fn the_lock_outlives_the_segment() {
-    search(
+    search_some(
         &scenario(
             "lock after detach, user and user",
             &[user(), user()],
             logic_lock_outlives,
         ),
         1,
+        SOME,
     );
 }
 
@@ -373,7 +387,7 @@ fn the_lock_outlives_the_segment() {
 fn run_guards() {
     let mut scenario = scenario("RunGuard, user and user", &[user(), user()], run_guard);
     scenario.at_rest = clean(everybody(), next_run_guard(), &[]);
-    search(&scenario, 1);
+    search_some(&scenario, 1, SOME);
 }
 
 #[test]
@@ -385,6 +399,188 @@ fn two_strangers() {
     );
     scenario.at_rest = clean_for_strangers(vec![user(), User::plain(OTHER)], next_start());
     search(&scenario, 1);
+}
+
+/// Any wait may give up at any moment: then a call may fail with `Busy`, but nothing else.
+#[test]
+fn impatient_waits() {
+    let name = "any wait may give up, user and user";
+    let mut scenario = scenario(name, &[user(), user()], |process| {
+        let memory = memory(process);
+        let may_fail = [ErrorKind::Busy, ErrorKind::NotFound];
+        if !memory.create(4, AccessMode::ReadWrite) && !memory.attach(AccessMode::ReadWrite) {
+            if !may_fail.contains(&memory.error().kind()) {
+                failed(process, &memory, "create and attach");
+            }
+            return;
+        }
+        process.note(|status| status.attached = true);
+        if memory.lock() {
+            process.note(|status| status.locked = Some(0));
+            process.poke(memory.data() as usize, 1);
+            unlocked(process, &memory);
+        } else if memory.error().kind() != ErrorKind::LockError {
+            failed(process, &memory, "lock");
+        }
+        left(process, &memory);
+    });
+    scenario.time = Time::Hasty;
+    // What one process could not clear, because it would have had to wait, the next one does.
+    let next = next_start();
+    scenario.at_rest = Arc::new(move |rest| {
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next);
+        if end != End::Finished {
+            return Err(format!("the next start: {end:?}"));
+        }
+        nothing_left(&world, &[])
+    });
+    search_some(&scenario, 0, SOME);
+}
+
+const SEGMENT_FILE: &str = "/tmp/qipc_sharedmemory_Logic3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa";
+const SEMAPHORE_FILE: &str = "/tmp/qipc_systemsem_Logic3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa";
+
+/// The case of the report: an older build ran as root and crashed. Segment, semaphore and both
+/// key files are root's alone.
+fn leftover_of_root(world: &mut World) {
+    let file = |world: &mut World, path: &str| {
+        let ino = world.plant(path, FileKind::Regular, 0, 0, 0o640);
+        qshm::key::ipc_key(
+            qshm::key::Generation::default(),
+            Path::new(path),
+            &world.stat_of(ino),
+        )
+    };
+    let (segment, semaphore) = (file(world, SEGMENT_FILE), file(world, SEMAPHORE_FILE));
+    let cred = Cred { uid: 0, gid: 0 };
+    let old = world.start(cred, &[]);
+    let mut call = |call: crate::model::call::Call| {
+        let Step::Answer(Ok(crate::model::call::Value::Number(id))) = world.call(old, cred, &call)
+        else {
+            panic!("the leftover can't be made");
+        };
+        i32::try_from(id).unwrap()
+    };
+    use crate::model::call::Call;
+    call(Call::ShmCreate(segment, 4, 0o600));
+    let id = call(Call::SemCreate(semaphore, 0o600));
+    let _ = world.call(old, cred, &Call::SemSetValue(id, 1));
+    world.forget_processes(old);
+}
+
+#[test]
+fn two_users_meet_a_leftover_of_root() {
+    let mut scenario = scenario("root's leftover, user and user", &[user(), user()], logic);
+    leftover_of_root(&mut scenario.world);
+    // A user alone can't clear it; root for the user does.
+    scenario.at_rest = Arc::new(|rest| {
+        if !rest.killed.contains(&true) {
+            nothing_left_aside(rest.world)?;
+        }
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
+        if end != End::Finished {
+            return Err(format!("G3: the user's next start: {end:?}"));
+        }
+        nothing_left_aside(&world)?;
+        let (world, end, _) = run_alone(rest.world.clone(), &root(), &next_start());
+        if end != End::Finished {
+            return Err(format!("G3: root's next start: {end:?}"));
+        }
+        nothing_left(&world, &[])
+    });
+    search_some(&scenario, 1, SOME);
+}
+
+#[test]
+fn root_clears_its_leftover_while_the_user_starts() {
+    let mut scenario = scenario("root's leftover, root and user", &[root(), user()], logic);
+    leftover_of_root(&mut scenario.world);
+    scenario.at_rest = Arc::new(|rest| {
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
+        if end != End::Finished {
+            return Err(format!("G3: the user's next start: {end:?}"));
+        }
+        nothing_left_aside(&world)?;
+        let (world, end, _) = run_alone(world, &root(), &next_start());
+        if end != End::Finished {
+            return Err(format!("G3: root's next start: {end:?}"));
+        }
+        nothing_left(&world, &[])
+    });
+    search_some(&scenario, 1, SOME);
+}
+
+/// Nothing of the user's is left: what there is belongs to root's leftover.
+fn nothing_left_aside(world: &World) -> Result<(), String> {
+    let mut own = world.clone();
+    own.segments.retain(|_, segment| segment.perm.cuid != 0);
+    own.sets.retain(|_, set| set.perm.cuid != 0);
+    nothing_left(&own, &[SEGMENT_FILE, SEMAPHORE_FILE])
+}
+
+/// A cleaner takes the segment's key file away while it is in use: no promise of one place is
+/// left then, but nobody hangs, nobody fails, and in the end nothing is left.
+#[test]
+fn a_cleaner_takes_the_key_file() {
+    let mut members = members(&[user(), user()], logic);
+    members.push(member(user(), |process| {
+        use qshm::kernel::Kernel as _;
+        let _ = process.unlink(Path::new(SEGMENT_FILE));
+    }));
+    let mut scenario = Scenario::new("the key file is deleted, user and user", members);
+    scenario.invariant = Arc::new(|_, _, _| Ok(()));
+    let next = next_start();
+    scenario.at_rest = Arc::new(move |rest| {
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next);
+        if end != End::Finished {
+            return Err(format!("the next start: {end:?}"));
+        }
+        nothing_left(&world, &[])
+    });
+    search_some(&scenario, 0, SOME);
+}
+
+#[test]
+fn strangers_and_root_at_once() {
+    let other = User::plain(OTHER);
+    let users = [user(), root(), other.clone(), user(), User::root_for(OTHER)];
+    let mut scenario = scenario(
+        "create else attach, two identities and root for both",
+        &users,
+        logic,
+    );
+    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start());
+    roll(&scenario, 3);
+    leftover_of_root(&mut scenario.world);
+    scenario.name = "the same, with root's leftover".to_owned();
+    let next = next_start();
+    scenario.at_rest = Arc::new(move |rest| {
+        let mut world = rest.world.clone();
+        for user in [
+            user(),
+            User::plain(OTHER),
+            User::root_for(OTHER),
+            root(),
+            user(),
+            User::plain(OTHER),
+        ] {
+            let (after, end, _) = run_alone(world, &user, &next);
+            if end != End::Finished {
+                return Err(format!("G3: {user:?}: {end:?}"));
+            }
+            world = after;
+        }
+        nothing_left(&world, &[])
+    });
+    roll(&scenario, 3);
+}
+
+#[test]
+fn run_guards_at_once() {
+    let users = [user(), root(), user(), root()];
+    let mut scenario = scenario("RunGuard, four of one identity", &users, run_guard);
+    scenario.at_rest = clean(everybody(), next_run_guard(), &[]);
+    roll(&scenario, 2);
 }
 
 #[test]

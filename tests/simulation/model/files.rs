@@ -39,18 +39,6 @@ impl World {
         ino
     }
 
-    /// A second name for a file.
-    pub fn plant_hard_link(&mut self, ino: u64, path: &str) {
-        self.names.insert(Path::new(path).into(), ino);
-        self.inode_mut(ino).links += 1;
-    }
-
-    /// Takes a file away that nobody has open, as a cleaner would.
-    pub fn clear_away(&mut self, path: &str) {
-        let ino = self.names.remove(Path::new(path)).unwrap();
-        self.drop_link(ino);
-    }
-
     pub(super) fn inode(&self, ino: u64) -> &Inode {
         &self.inodes[&ino]
     }
@@ -190,8 +178,12 @@ impl World {
     }
 
     fn stat(&self, ino: u64) -> Reply {
+        Ok(Value::File(self.stat_of(ino)))
+    }
+
+    pub fn stat_of(&self, ino: u64) -> FileStat {
         let inode = self.inode(ino);
-        Ok(Value::File(FileStat {
+        FileStat {
             dev: 1,
             ino,
             kind: inode.kind,
@@ -200,7 +192,7 @@ impl World {
             gid: inode.gid,
             links: inode.links,
             size: 0,
-        }))
+        }
     }
 
     pub(super) fn fstat(&self, who: Pid, fd: Fd) -> Reply {

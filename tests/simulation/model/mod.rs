@@ -85,6 +85,17 @@ impl World {
         pid
     }
 
+    /// Ends a process that was only there to set the scene, and all after it, with their numbers.
+    pub fn forget_processes(&mut self, first: Pid) {
+        for who in first..self.processes.len() {
+            self.kill(who);
+            while self.dying(who) {
+                self.die(who);
+            }
+        }
+        self.processes.truncate(first);
+    }
+
     /// What there is, for people.
     pub fn inventory(&self) -> String {
         let mut text = String::new();
