@@ -56,11 +56,11 @@ impl Role {
     }
 
     /// Whether somebody may use the semaphore although its key file is new.
-    fn may_be_in_use<K: Kernel>(self, actor: &Actor<K>, place: &Place) -> bool {
-        match self {
-            Role::Lock { of_new_segment } => !of_new_segment && segment_lives(actor, place),
-            Role::Counter { .. } => true,
-        }
+    fn may_be_in_use(self) -> bool {
+        let Role::Lock { of_new_segment } = self else {
+            return true;
+        };
+        !of_new_segment
     }
 
     /// Gives a semaphore its first value. A negative one means to leave it, which for a new
@@ -118,7 +118,7 @@ impl<K: Kernel> Semaphore<K> {
             if !file.is_in_place() {
                 continue;
             }
-            if alone && role.may_be_in_use(actor, place) {
+            if alone && role.may_be_in_use() {
                 if let Some((old, old_key)) = lost(actor, path, key) {
                     file.unlink();
                     old.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;

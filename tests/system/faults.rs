@@ -38,6 +38,13 @@ fn errors_of(call: &str) -> &'static [&'static str] {
     }
 }
 
+/// Giving a semaphore back fails for one reason alone, that the semaphore is
+/// gone. An error without that leaves it taken for good, which no kernel does.
+/// (Semaphores that are really gone: hostile.rs.)
+fn cannot_fail(call: &Call) -> bool {
+    call.text.contains("sem_op=1,")
+}
+
 /// Calls whose failure keeps a start from clearing up after itself; the next
 /// clean run does it then.
 const NEEDED_TO_CLEAR_UP: &[&str] = &[
@@ -131,7 +138,7 @@ impl Fault<'_> {
 fn faults(calls: &[Call]) -> Vec<Fault<'_>> {
     let mut faults = Vec::new();
     let mut met: Vec<&str> = Vec::new();
-    for call in calls {
+    for call in calls.iter().filter(|call| !cannot_fail(call)) {
         let first = !met.contains(&call.name.as_str());
         met.push(&call.name);
         for error in errors_of(&call.name) {

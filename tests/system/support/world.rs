@@ -9,8 +9,19 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Held for reading by every world, for writing by one whose test changes a
+/// setting of the machine.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// A world's share of the machine.
+enum Share {
+    WithOthers(#[allow(dead_code)] RwLockReadGuard<'static, ()>),
+    Alone(#[allow(dead_code)] RwLockWriteGuard<'static, ()>),
+}
 
 /// Removes its files when dropped; its IPC objects go with the last process
 /// of the namespace. A thread can have one at a time.
@@ -19,12 +30,25 @@ pub struct World {
     temp: PathBuf,
     // Last, so that the namespace is left when the rest is gone.
     _namespace: Namespace,
+    _share: Share,
 }
 
 impl World {
     /// `None`, after saying so, where it can't be had: a test that gets
     /// `None` returns.
     pub fn new() -> Option<Self> {
+        let share = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::with(Share::WithOthers(share))
+    }
+
+    /// One whose test may change settings of the machine: no other test has a
+    /// world meanwhile.
+    pub fn new_alone() -> Option<Self> {
+        let share = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        Self::with(Share::Alone(share))
+    }
+
+    fn with(share: Share) -> Option<Self> {
         if !needs_root() {
             return None;
         }
@@ -52,6 +76,7 @@ impl World {
             base,
             temp,
             _namespace: namespace,
+            _share: share,
         })
     }
 
