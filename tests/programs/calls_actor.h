@@ -102,8 +102,9 @@ private:
         std::unique_ptr<QSystemSemaphore> &semaphore = semaphores[slot];
         const QString key = keys::byName(words.value(2));
         const int initial = words.value(3).toInt();
-        const QSystemSemaphore::AccessMode mode =
-            words.value(4) == "create" ? QSystemSemaphore::Create : QSystemSemaphore::Open;
+        const QSystemSemaphore::AccessMode mode = words.value(4) == "create"
+                ? QSystemSemaphore::Create
+                : QSystemSemaphore::Open;
         if (verb == "new")
             semaphore.reset(new QSystemSemaphore(key, initial, mode));
         else if (!semaphore)
@@ -137,9 +138,15 @@ private:
     }
 
 #if QT_VERSION >= QT_VERSION_CHECK(6, 0, 0)
-    static qsizetype size(const QByteArray &word) { return qsizetype(word.toLongLong()); }
+    static qsizetype size(const QByteArray &word)
+    {
+        return qsizetype(word.toLongLong());
+    }
 #else
-    static int size(const QByteArray &word) { return int(word.toLongLong()); }
+    static int size(const QByteArray &word)
+    {
+        return int(word.toLongLong());
+    }
 #endif
 
     // "of:KEY" is the native key that Qt makes of a key.

@@ -62,8 +62,8 @@ private:
     // As far as it matters for who has which lock.
     struct Memory
     {
-        QByteArray key;       // what setKey was given
-        QByteArray lockKey;   // of the semaphore: the key at the last create or attach
+        QByteArray key;     // what setKey was given
+        QByteArray lockKey; // of the semaphore: the key at the last create or attach
         bool attached = false;
         bool locked = false;
     };
@@ -278,15 +278,17 @@ private:
     QByteArray anyKey() { return keys::all().at(below(int(keys::all().size()))).name; }
     QByteArray nativeKey()
     {
-        static const char *const keys[] = { "null", "empty", "temp:native", "temp:no/such", "native" };
+        static const char *const keys[] = { "null", "empty", "temp:native", "temp:no/such",
+                                            "native" };
         const int which = below(7);
         return which < 5 ? QByteArray(keys[which]) : "of:" + memoryKey();
     }
     QByteArray size()
     {
-        static const char *const sizes[] = { "0",    "-1",   "1",       "2",          "8",
-                                             "100",  "4096", "4097",    "65536",      "1",
-                                             "1000", "64",   "1048576", "1073741824", "2147483647" };
+        static const char *const sizes[] = {
+            "0",     "-1", "1",    "2",  "8",       "100",        "4096",      "4097",
+            "65536", "1",  "1000", "64", "1048576", "1073741824", "2147483647"
+        };
         return sizes[below(15)];
     }
     QByteArray number()
