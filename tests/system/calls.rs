@@ -205,12 +205,12 @@ fn show(world: &World, oracle: Build, subject: Build, wanted: &Sequence, found: 
     }
     say(&format!("  smallest, as {user:?}:"));
     let [wanted, found] = &answers;
-    for at in 0..wanted.len() {
+    for (at, wanted) in wanted.iter().enumerate() {
         let answer = found.get(at).map_or("(ended)", String::as_str);
-        if wanted[at] == answer {
+        if wanted == answer {
             say(&format!("    {answer}"));
         } else {
-            say(&format!("  - {}\n  + {answer}", wanted[at]));
+            say(&format!("  - {wanted}\n  + {answer}"));
         }
     }
 }

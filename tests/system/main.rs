@@ -5,7 +5,12 @@
 //! Each test runs in an IPC namespace and a temp directory of its own, so it
 //! needs root; without it a test says `SKIPPED` and why.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod support;
 

@@ -142,10 +142,13 @@ fn qt57_makes_other_keys() {
     assert!(other.ask("attach").starts_with("error 5 "));
 }
 
+/// Something that two peers, the first of them first, do with each other.
+type Scene = fn(&World, Side, Side);
+
 /// Everything that two peers do with each other.
 fn peers(first: Side, second: Side) {
     let Some(world) = World::new() else { return };
-    let scenes: [(&str, fn(&World, Side, Side)); 7] = [
+    let scenes: [(&str, Scene); 7] = [
         ("content", content),
         ("locks", locks),
         ("numbers", numbers),

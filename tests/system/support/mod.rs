@@ -14,6 +14,5 @@ pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, Qt, program, repository};
-pub use sysvipc::{Segment, Semaphore};
-pub use world::{World, needs_root, say, skipped};
+pub use programs::{Build, Flavour, program, repository};
+pub use world::{World, say, skipped};

@@ -53,9 +53,9 @@ pub fn make_segment(key: u32, size: usize, mode: u32, fill: u8) -> i32 {
     // long, and unmapped again.
     unsafe {
         let id = checked(libc::shmget(
-            key.cast_signed(),
+            key as i32,
             size,
-            libc::IPC_CREAT | libc::IPC_EXCL | mode.cast_signed(),
+            libc::IPC_CREAT | libc::IPC_EXCL | mode as i32,
         ));
         let address = libc::shmat(id, std::ptr::null(), 0);
         assert_ne!(address.addr(), usize::MAX, "{}", io::Error::last_os_error());
@@ -111,9 +111,9 @@ pub fn make_semaphore(key: u32, count: i32, mode: u32, value: Option<i32>) -> i3
     // SAFETY: numbers only.
     unsafe {
         let id = checked(libc::semget(
-            key.cast_signed(),
+            key as i32,
             count,
-            libc::IPC_CREAT | libc::IPC_EXCL | mode.cast_signed(),
+            libc::IPC_CREAT | libc::IPC_EXCL | mode as i32,
         ));
         if let Some(value) = value {
             checked(libc::semctl(id, 0, libc::SETVAL, value));

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -177,7 +177,7 @@ pub struct Running {
 
 impl Running {
     pub fn pid(&self) -> i32 {
-        self.child.id().cast_signed()
+        self.child.id() as i32
     }
 
     /// Writes a line to its standard input.
@@ -205,10 +205,7 @@ impl Running {
 
     /// The next line, if one comes within `time`; `None` too when it ended.
     pub fn line_within(&mut self, time: Duration) -> Option<String> {
-        match self.lines.recv_timeout(time) {
-            Ok(line) => Some(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.lines.recv_timeout(time).ok()
     }
 
     /// A line that is there already.

@@ -101,10 +101,14 @@ impl World {
         self.launch(name, build).user(user)
     }
 
+    /// They are those of the thread's namespace, hence of this world.
+    #[allow(clippy::unused_self)]
     pub fn segments(&self) -> Vec<Segment> {
         sysvipc::segments()
     }
 
+    /// As [`segments`](Self::segments).
+    #[allow(clippy::unused_self)]
     pub fn semaphores(&self) -> Vec<Semaphore> {
         sysvipc::semaphores()
     }
