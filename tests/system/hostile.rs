@@ -3,7 +3,7 @@
 
 use crate::support::planted::{self, as_user};
 use crate::support::under_test;
-use crate::support::{Build, Finished, User, World};
+use crate::support::{Build, Finished, Flavour, User, World};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -432,6 +432,17 @@ fn a_planted_semaphore_is_not_used() {
     both(semaphores_planted);
 }
 
+/// Alice's own, with this value, by a program with Qt that ended at once. (Not
+/// by this test: a value that a live process set may be its lock.)
+fn semaphore_of_qt(scene: &Scene, value: i32) {
+    let plain = Build::new(scene.build.qt, Flavour::Plain);
+    let mut holder = scene.world.launch_as("holder", plain, User::ALICE).start();
+    assert_eq!(holder.ask(&format!("sem hostile {value} create")), "ok");
+    holder.say("exit");
+    holder.wait();
+    assert_eq!(scene.world.semaphores().len(), 1);
+}
+
 /// The victim's own objects, but in a state that no clean end leaves.
 fn own_but_odd(scene: &Scene) -> Vec<String> {
     let mut failures = Vec::new();
@@ -445,9 +456,14 @@ fn own_but_odd(scene: &Scene) -> Vec<String> {
                         let key = planted::key_of(&scene.segment_file);
                         planted::make_segment(key, size, 0o600, 0x5a);
                     }
-                    let key = planted::key_of(&scene.semaphore_file);
-                    planted::make_semaphore(key, 1, 0o600, value);
+                    if value.is_none() {
+                        let key = planted::key_of(&scene.semaphore_file);
+                        planted::make_semaphore(key, 1, 0o600, None);
+                    }
                 });
+                if let Some(value) = value {
+                    semaphore_of_qt(scene, value);
+                }
                 if let Err(why) = scene.starts(victim).and_then(|()| scene.clean()) {
                     failures.push(format!("size {size}, value {value:?}, {victim:?}: {why}"));
                 }
