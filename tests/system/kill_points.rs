@@ -3,9 +3,8 @@
 //! number, and its clean end leaves nothing.
 
 use crate::support::trace::{Call, Traced, needs_strace};
-use crate::support::under_test::{self, plain};
-use crate::support::{Build, Launch, User, World, program, skipped};
-use std::path::PathBuf;
+use crate::support::under_test;
+use crate::support::{Build, Launch, User, World, program};
 use std::time::{Duration, Instant};
 
 /// A start that meets something of a crash must not wait for it. Far above
@@ -191,46 +190,42 @@ fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
 /// The example itself, as an application is built.
 #[test]
 fn the_example_starts_after_a_kill_at_each_call() {
-    let Some(world) = World::new() else { return };
-    if !needs_strace() {
-        return;
-    }
-    let Some(logic) = logic() else {
-        skipped("examples/logic is not built: scripts/demo builds it");
-        return;
-    };
-    let database = world.base().join("database");
-    let with = |user| Traced {
-        world: &world,
-        program: logic.clone(),
-        args: vec![
-            "--database".to_owned(),
-            database.to_string_lossy().into_owned(),
-        ],
-        user,
-    };
-    // Its lines say more than a number: what a run without a kill says is right.
-    let wanted = with(User::ALICE).alone().run().ok().lines;
-    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-    let killed = with(User::SUDO_ALICE);
-    let mut failures = Vec::new();
-    for call in &killed.record() {
-        let kill = killed.kill_at(call);
-        let next = next_start(with(User::ALICE).alone(), &wanted);
-        if let Err(why) = kill.and(next).and_then(|()| clean(&world)) {
-            failures.push(format!("killed at {}: {why}", call.text));
-            world.restart();
+    for build in [under_test::qt5(), under_test::qt6()] {
+        let Some(world) = World::new() else { return };
+        if !needs_strace() {
+            return;
         }
+        let logic = |user| Traced {
+            world: &world,
+            program: program("logic", build),
+            args: Vec::new(),
+            user,
+        };
+        // Its lines say more than a number: what it says without a kill is right.
+        let wanted = logic(User::ALICE).alone().run().ok().lines;
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let killed = logic(User::SUDO_ALICE);
+        let calls = killed.record();
+        let mut failures = Vec::new();
+        for call in &calls {
+            let kill = killed.kill_at(call);
+            let next = next_start(logic(User::ALICE).alone(), &wanted);
+            // Its database stays where it was killed: that is its own affair.
+            let files = world.left_files();
+            let left = files.iter().any(|name| name.contains("qipc_"))
+                || !world.segments().is_empty()
+                || !world.semaphores().is_empty();
+            let clean = if left {
+                Err(format!("left behind: {}", world.state()))
+            } else {
+                Ok(())
+            };
+            if let Err(why) = kill.and(next).and(clean) {
+                failures.push(format!("killed at {}: {why}", call.text));
+                world.restart();
+            }
+        }
+        println!("{} kill points, {} failed", calls.len(), failures.len());
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
     }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-/// The example, where scripts/demo or scripts/build-test-programs puts it.
-fn logic() -> Option<PathBuf> {
-    let name = if plain() { "logic-qt" } else { "logic-qshm" };
-    let root = crate::support::repository();
-    ["target/demo/qt5", "target/demo/qt6"]
-        .iter()
-        .map(|folder| root.join(folder).join(name))
-        .find(|file| file.is_file())
 }
