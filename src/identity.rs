@@ -83,7 +83,11 @@ pub fn current(access: Access) -> Identity {
     if !asks_for_invoker(&effective, access) {
         return identity(&effective, None);
     }
-    let caller = caller();
+    let caller = Caller {
+        euid: effective.euid,
+        egid: effective.egid,
+        ..at_start().clone()
+    };
     let found = INVOKER.get_or_try_init(|| invoker(&caller, look_up).ok_or(()));
     identity(&caller, found.ok().copied())
 }
@@ -91,8 +95,17 @@ pub fn current(access: Access) -> Identity {
 /// Who started this process. Environment variables are left out where the process has more
 /// rights than its caller (set-uid programs and the like).
 pub fn caller() -> Caller {
+    Caller {
+        euid: geteuid().as_raw(),
+        egid: getegid().as_raw(),
+        ..at_start().clone()
+    }
+}
+
+/// The part of a [`Caller`] that is read once.
+fn at_start() -> &'static Caller {
     static AT_START: OnceCell<Caller> = OnceCell::new();
-    let at_start = AT_START.get_or_init(|| {
+    AT_START.get_or_init(|| {
         let variable = |name: &str| -> Option<String> {
             if crate::kernel::at_secure() {
                 return None;
@@ -110,12 +123,7 @@ pub fn caller() -> Caller {
                 .ok()
                 .and_then(|text| text.trim_end().parse().ok()),
         }
-    });
-    Caller {
-        euid: geteuid().as_raw(),
-        egid: getegid().as_raw(),
-        ..at_start.clone()
-    }
+    })
 }
 
 /// A uid or gid in decimal: digits only, and not the number that means none.

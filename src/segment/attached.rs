@@ -3,7 +3,7 @@
 use crate::actor::Actor;
 use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
 use crate::key_file::KeyFile;
-use crate::options::InTheWay;
+use crate::options::{InTheWay, Leftover};
 use crate::place::{Place, Places};
 use crate::semaphore::{self, Role, Semaphore};
 use crate::trouble::{Obstacle, Step, Trouble};
@@ -99,9 +99,17 @@ impl<K: Kernel> Attached<K> {
             let Content::Live(id) = room.segment else {
                 continue;
             };
-            let courtesy = courtesy(actor, &room.place);
-            let mapped = map(actor, &room, id, read_only);
-            semaphore::end_courtesy(actor, courtesy);
+            let mapped = match actor.options.leftover {
+                // Besides us there is the one whom we join. Alone, we have come too late: a
+                // process of real Qt was the last out, and may be about to remove it.
+                Leftover::Discard => map(actor, &room, id, read_only, 2),
+                Leftover::Keep => {
+                    let courtesy = courtesy(actor, &room.place);
+                    let mapped = map(actor, &room, id, read_only, 1);
+                    semaphore::end_courtesy(actor, courtesy);
+                    mapped
+                }
+            };
             match mapped {
                 Ok((address, size)) => {
                     return Ok(Found::Segment(room.left_with(id, address, size)));
@@ -150,23 +158,23 @@ impl<K: Kernel> Attached<K> {
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             Ok(file)
         });
-        let courtesy = match &semaphore {
-            Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
-            None => courtesy(actor, &place),
-        };
         let _ = kernel.shm_detach(address);
         let Ok(file) = locked else {
             // Whoever keeps others from ending would keep us too. The next one clears up.
-            semaphore::end_courtesy(actor, courtesy);
             return semaphore;
         };
-        let last = match kernel.shm_stat(id) {
-            Ok(stat) => stat.attached == 0 && is_gone(kernel.shm_remove(id)),
-            Err(errno) => is_gone(Err(errno)),
+        let last = is_last(kernel, id) && {
+            // A process of real Qt may be joining.
+            let courtesy = match &semaphore {
+                Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
+                None => courtesy(actor, &place),
+            };
+            let gone = is_last(kernel, id) && is_gone(kernel.shm_remove(id));
+            // Given back before the semaphore is: who closes it at the same time must not take it
+            // for held and leave it to us, when we leave it to him.
+            semaphore::end_courtesy(actor, courtesy);
+            gone
         };
-        // Given back before the semaphore is: who closes it at the same time must not take it for
-        // held and leave it to us, when we leave it to him.
-        semaphore::end_courtesy(actor, courtesy);
         if !last || kernel.shm_find(key) != Err(Errno::ENOENT) || !file.is_in_place() {
             file.release();
             return semaphore;
@@ -179,6 +187,14 @@ impl<K: Kernel> Attached<K> {
             sweep(actor, &place, file);
         }
         None
+    }
+}
+
+/// Whether nobody is attached to a segment, or it is gone.
+fn is_last<K: Kernel>(kernel: &K, id: IpcId) -> bool {
+    match kernel.shm_stat(id) {
+        Ok(stat) => stat.attached == 0,
+        Err(errno) => is_gone(Err(errno)),
     }
 }
 
@@ -208,13 +224,14 @@ fn courtesy<K: Kernel>(actor: &Actor<K>, place: &Place) -> Option<IpcId> {
 }
 
 /// Attaches to the segment of a room, and makes sure that it is still the one that the key leads
-/// to: a process of real Qt, which knows no lifecycle lock, may have removed it. Address and
-/// size.
+/// to: a process of real Qt, which knows no lifecycle lock, may have removed it. `attached` is
+/// how many are attached then at least. Address and size.
 fn map<K: Kernel>(
     actor: &Actor<K>,
     room: &Room<K>,
     id: IpcId,
     read_only: bool,
+    attached: u64,
 ) -> Result<(usize, usize), Trouble> {
     let kernel = &actor.kernel;
     let failed = |errno| match errno {
@@ -223,7 +240,7 @@ fn map<K: Kernel>(
     };
     let address = kernel.shm_attach(id, read_only).map_err(failed)?;
     let stat = kernel.shm_stat(id).map_err(failed).and_then(|stat| {
-        if stat.removed || !room.file.is_in_place() {
+        if stat.removed || stat.attached < attached {
             Err(Trouble::Changed)
         } else {
             Ok(stat)
@@ -269,7 +286,7 @@ fn make<K: Kernel>(
     };
     let courtesy = courtesy(actor, &room.place);
     let made =
-        make_segment(actor, &room, size).and_then(|id| match map(actor, &room, id, read_only) {
+        make_segment(actor, &room, size).and_then(|id| match map(actor, &room, id, read_only, 1) {
             Ok((address, size)) => Ok((id, address, size)),
             Err(trouble) => {
                 let _ = actor.kernel.shm_remove(id);
@@ -328,7 +345,7 @@ fn take_over<K: Kernel>(
             perm: Some(stat.perm),
         }));
     }
-    let (address, size) = map(actor, room, id, false)?;
+    let (address, size) = map(actor, room, id, false, 1)?;
     actor.kernel.shm_clear(address, size);
     let _ = actor.kernel.shm_detach(address);
     Ok(id)
