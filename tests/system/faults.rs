@@ -25,14 +25,12 @@ fn errors_of(call: &str) -> &'static [&'static str] {
         "fchmod" | "fchown" => &["EPERM", "EIO"],
         "shmget" => &["EACCES", "ENOSPC", "ENOMEM", "EINVAL", "ENOSYS"],
         "shmat" => &["EACCES", "ENOMEM", "EINVAL", "EIDRM"],
-        "shmctl" => &["EACCES", "EINVAL", "EIDRM", "EPERM"],
-        "shmdt" => &["EINVAL"],
         "semget" => &["EACCES", "ENOSPC", "ENOMEM", "ENOSYS"],
-        "semctl" => &["EACCES", "EINVAL", "EIDRM", "EPERM"],
+        "shmctl" | "semctl" => &["EACCES", "EINVAL", "EIDRM", "EPERM"],
         "semop" | "semtimedop" => &["EACCES", "EIDRM", "EINTR", "EINVAL", "ENOSPC", "ENOMEM"],
         "setresuid" | "setresgid" => &["EPERM", "EAGAIN"],
         "close" => &["EINTR", "EIO"],
-        "prctl" | "fcntl" => &["EINVAL"],
+        "shmdt" | "prctl" | "fcntl" => &["EINVAL"],
         "clock_nanosleep" | "nanosleep" => &["EINTR"],
         other => panic!("which errors may {other} return?"),
     }
@@ -43,6 +41,14 @@ fn errors_of(call: &str) -> &'static [&'static str] {
 /// (Semaphores that are really gone: hostile.rs.)
 fn cannot_fail(call: &Call) -> bool {
     call.text.contains("sem_op=1,")
+}
+
+/// "It is gone", in answer to removing it: whoever hears that is done, and an
+/// injected one would leave the object for good.
+fn says_gone(call: &Call, error: &str, ever_after: bool) -> bool {
+    ["shmctl", "semctl"].contains(&call.name.as_str())
+        && ["EINVAL", "EIDRM"].contains(&error)
+        && (ever_after || call.text.contains("IPC_RMID"))
 }
 
 /// Calls whose failure keeps a start from clearing up after itself; the next
@@ -142,18 +148,16 @@ fn faults(calls: &[Call]) -> Vec<Fault<'_>> {
         let first = !met.contains(&call.name.as_str());
         met.push(&call.name);
         for error in errors_of(&call.name) {
-            faults.push(Fault {
-                call,
-                error,
-                ever_after: false,
-            });
-            // A call that is always interrupted is no kernel's.
-            if first && *error != "EINTR" {
-                faults.push(Fault {
-                    call,
-                    error,
-                    ever_after: true,
-                });
+            for ever_after in [false, true] {
+                // A call that is always interrupted is no kernel's.
+                let possible = !ever_after || first && *error != "EINTR";
+                if possible && !says_gone(call, error, ever_after) {
+                    faults.push(Fault {
+                        call,
+                        error,
+                        ever_after,
+                    });
+                }
             }
         }
     }

@@ -162,8 +162,8 @@ fn file_of_bob(at: &Path, mode: u32) {
 fn node(at: &Path, mode: u32) {
     let path = CString::new(at.as_os_str().as_encoded_bytes()).expect("a path");
     // SAFETY: the path lives through the call. The device is the one of /dev/null.
-    let made = unsafe { libc::mknod(path.as_ptr(), mode, libc::makedev(1, 3)) };
-    assert_eq!(made, 0, "mknod: {}", std::io::Error::last_os_error());
+    let result = unsafe { libc::mknod(path.as_ptr(), mode, libc::makedev(1, 3)) };
+    assert_eq!(result, 0, "mknod: {}", std::io::Error::last_os_error());
     fs::set_permissions(at, fs::Permissions::from_mode(0o666)).expect("its mode");
 }
 

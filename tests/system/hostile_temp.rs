@@ -349,7 +349,8 @@ fn a_semaphore_that_goes_while_some_wait_leaves_nobody_waiting() {
 /// Of what a crash left, a cleaner has taken a part.
 #[test]
 fn a_part_of_a_leftover_is_no_obstacle() {
-    let parts: [(&str, fn(&Scene)); 6] = [
+    type Part = (&'static str, fn(&Scene));
+    let parts: [Part; 6] = [
         ("the segment's key file", |scene| {
             fs::remove_file(&scene.segment_file).expect("the key file");
         }),

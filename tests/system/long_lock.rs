@@ -1,4 +1,4 @@
-//! Some applications stay between lock() and unlock() for as long as they run.
+//! Some applications stay between `lock()` and `unlock()` for as long as they run.
 //! Others must still be able to look whether they are there, at once, and must
 //! not get the lock by that.
 
@@ -101,7 +101,7 @@ fn a_kill_inside_lets_the_next_in() {
     }
 }
 
-/// Ends without unlock(), and without detach(): the kernel's undo frees it.
+/// Ends without `unlock()`, and without `detach()`: the kernel's undo frees it.
 #[test]
 fn an_end_without_unlock_lets_the_next_in() {
     for (build, end) in [(under_test::qt5(), "exit"), (under_test::qt6(), "quit")] {

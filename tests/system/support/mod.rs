@@ -14,5 +14,5 @@ pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, program, repository};
+pub use programs::{Build, Flavour, program};
 pub use world::{World, say, skipped};
