@@ -16,9 +16,11 @@ public:
 
     QByteArray next(const Actor &actor)
     {
+        for (int slot = 0; slot < Actor::Memories; ++slot)
+            memories[slot].attached = actor.has('m', slot) && actor.memory(slot)->isAttached();
         for (;;) {
             const QByteArray call = below(5) == 0 ? semaphoreCall(actor) : memoryCall(actor);
-            const char *rule = leftOut(call, actor);
+            const char *rule = leftOut(call);
             if (!rule)
                 return call;
             ++rules[rule];
@@ -129,25 +131,22 @@ private:
 
     // ------------------------------------------------------- what is left out
 
-    const char *leftOut(const QByteArray &call, const Actor &actor) const
+    const char *leftOut(const QByteArray &call) const
     {
         const QList<QByteArray> words = call.split(' ');
         const int slot = words.at(1).mid(1).toInt();
-        return words.at(1).startsWith('m') ? memoryRule(words, slot, actor)
-                                           : semaphoreRule(words, slot);
+        return words.at(1).startsWith('m') ? memoryRule(words, slot) : semaphoreRule(words, slot);
     }
 
-    const char *memoryRule(const QList<QByteArray> &words, int slot, const Actor &actor) const
+    const char *memoryRule(const QList<QByteArray> &words, int slot) const
     {
         const QByteArray &verb = words.at(0);
         const Memory &memory = memories[slot];
         const bool opens = verb == "create" || (verb == "attach" && !memory.attached);
         const bool leaves = verb == "delete" || verb == "setKey" || verb == "setNativeKey";
         // Writing through a read-only attachment is a SIGSEGV in both.
-        if (verb == "write" && (readOnly[slot] || memory.attached == false))
-            return "write-not-possible";
-        if (verb == "write" && !actor.memory(slot)->isAttached())
-            return "write-not-possible";
+        if (verb == "write" && (readOnly[slot] || !memory.attached))
+            return "write-not-possible: nothing is attached, or only for reading";
         if (verb == "create" && memory.attached && (words.at(2).toInt() <= 0 || !works(memory.key)))
             return "leaks: Qt forgets the key of what it is attached to, and never removes it";
         if (memory.locked && opens)
