@@ -51,7 +51,8 @@ fn download(folder: &std::path::Path) -> Result<(), String> {
         .args(["-m", "pip", "download", PACKAGE, "--no-deps", "--quiet"])
         .args(["--only-binary=:all:", "--platform", "manylinux1_x86_64"])
         .args(["--python-version", "35", "--implementation", "cp"])
-        .args(["--abi", "abi3", "--disable-pip-version-check", "--dest"])
+        .args(["--abi", "abi3", "--disable-pip-version-check"])
+        .args(["--retries", "1", "--timeout", "15", "--dest"])
         .arg(folder))?;
     let wheel = fs::read_dir(folder)
         .map_err(|error| error.to_string())?
