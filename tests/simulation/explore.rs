@@ -54,7 +54,7 @@ impl Answers for Tape {
             (&recorded.0, &recorded.1) == (&cred, call),
             "the program depends on something else than the kernel's answers: it called {recorded:?}, and now {call:?}"
         );
-        Some(*reply)
+        Some(reply.clone())
     }
 }
 
@@ -79,20 +79,20 @@ impl Automaton {
         if let Some(after) = self.histories[history].after.get(&reply) {
             return *after;
         }
-        let after = self.add(scenario, history, Some(reply));
+        let after = self.add(scenario, history, Some(reply.clone()));
         self.histories[history].after.insert(reply, after);
         after
     }
 
     fn add(&mut self, scenario: &Scenario, before: usize, reply: Option<Reply>) -> usize {
         let mut recorded = Vec::new();
-        let (mut at, mut answer) = (before, reply);
+        let (mut at, mut answer) = (before, reply.clone());
         while let Some(reply) = answer {
             let Next::Call(call) = self.histories[at].next.clone() else {
                 panic!("an answer without a call");
             };
             recorded.push((call, reply));
-            answer = self.histories[at].reply;
+            answer = self.histories[at].reply.clone();
             at = self.histories[at].before;
         }
         recorded.reverse();
@@ -382,7 +382,7 @@ impl<'a> Search<'a> {
                 return Ok(None);
             }
         };
-        let after = self.automata[pid].after(self.scenario, state.at[pid], reply);
+        let after = self.automata[pid].after(self.scenario, state.at[pid], reply.clone());
         state.at[pid] = after;
         match &self.automata[pid].histories[after].next {
             Next::Call(..) => Ok(Some(reply)),

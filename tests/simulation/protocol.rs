@@ -10,8 +10,8 @@ use qshm::kernel::FileKind;
 use qshm::{AccessMode, ErrorKind, Key, OpenMode, SharedMemory, SystemSemaphore};
 
 use crate::explore::{explore, explore_some};
+use crate::model::World;
 use crate::model::call::Cred;
-use crate::model::{Step, World};
 use crate::scenario::{AtRest, Member, Scenario, Time, member, nothing_left};
 use crate::schedules::{pct, random};
 use crate::sim_process::{End, Program, SimProcess, User, run_alone};
@@ -440,32 +440,21 @@ fn impatient_waits() {
 const SEGMENT_FILE: &str = "/tmp/qipc_sharedmemory_Logic3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa";
 const SEMAPHORE_FILE: &str = "/tmp/qipc_systemsem_Logic3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa";
 
+/// Plants a key file of root's and says which key it leads to.
+fn key_of_new_file(world: &mut World, path: &str) -> i32 {
+    let ino = world.plant(path, FileKind::Regular, 0, 0, 0o640);
+    let generation = qshm::key::Generation::default();
+    qshm::key::ipc_key(generation, Path::new(path), &world.stat_of(ino))
+}
+
 /// The case of the report: an older build ran as root and crashed. Segment, semaphore and both
 /// key files are root's alone.
 fn leftover_of_root(world: &mut World) {
-    let file = |world: &mut World, path: &str| {
-        let ino = world.plant(path, FileKind::Regular, 0, 0, 0o640);
-        qshm::key::ipc_key(
-            qshm::key::Generation::default(),
-            Path::new(path),
-            &world.stat_of(ino),
-        )
-    };
-    let (segment, semaphore) = (file(world, SEGMENT_FILE), file(world, SEMAPHORE_FILE));
+    let segment = key_of_new_file(world, SEGMENT_FILE);
+    let semaphore = key_of_new_file(world, SEMAPHORE_FILE);
     let cred = Cred { uid: 0, gid: 0 };
-    let old = world.start(cred, &[]);
-    let mut call = |call: crate::model::call::Call| {
-        let Step::Answer(Ok(crate::model::call::Value::Number(id))) = world.call(old, cred, &call)
-        else {
-            panic!("the leftover can't be made");
-        };
-        i32::try_from(id).unwrap()
-    };
-    use crate::model::call::Call;
-    call(Call::ShmCreate(segment, 4, 0o600));
-    let id = call(Call::SemCreate(semaphore, 0o600));
-    let _ = world.call(old, cred, &Call::SemSetValue(id, 1));
-    world.forget_processes(old);
+    world.plant_segment(segment, cred, 0);
+    world.plant_semaphore(semaphore, cred, 1);
 }
 
 #[test]
@@ -528,7 +517,6 @@ fn a_cleaner_takes_the_key_file() {
         let _ = process.unlink(Path::new(SEGMENT_FILE));
     }));
     let mut scenario = Scenario::new("the key file is deleted, user and user", members);
-    scenario.invariant = Arc::new(|_, _, _| Ok(()));
     let next = next_start();
     scenario.at_rest = Arc::new(move |rest| {
         let (world, end, _) = run_alone(rest.world.clone(), &user(), &next);

@@ -61,6 +61,7 @@ impl Scenario {
     /// The machine with all processes started.
     pub fn start(&self) -> World {
         let mut world = self.world.clone();
+        world.long_ago = false;
         for member in &self.members {
             world.start(member.user.cred, &member.user.groups);
         }
@@ -133,7 +134,8 @@ pub fn exclusion_and_one_place(
 
 /// Nothing is left: no object, and nothing in the temp directory but what is named here.
 pub fn nothing_left(world: &World, except: &[&str]) -> Result<(), String> {
-    if let Some((id, segment)) = world.segments.iter().next() {
+    let mut segments = world.segments.iter();
+    if let Some((id, segment)) = segments.find(|(_, segment)| segment.elsewhere == 0) {
         return Err(format!("segment {id} is left: {segment:?}"));
     }
     if let Some((id, set)) = world.sets.iter().next() {
@@ -141,7 +143,7 @@ pub fn nothing_left(world: &World, except: &[&str]) -> Result<(), String> {
     }
     let name = |path: &&Arc<std::path::Path>| {
         let path = path.to_str().unwrap();
-        path != "/tmp" && !except.contains(&path)
+        !["/", "/tmp"].contains(&path) && !except.contains(&path)
     };
     match world.names.keys().find(name) {
         Some(path) => Err(format!("the file {} is left", path.display())),

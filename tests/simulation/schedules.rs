@@ -234,7 +234,7 @@ impl Answers for Task {
         };
         state
             .log
-            .push((pid, Some((cred, call.clone())), Some(reply)));
+            .push((pid, Some((cred, call.clone())), Some(reply.clone())));
         state.check(scenario);
         self.shared.changed.notify_all();
         Some(reply)

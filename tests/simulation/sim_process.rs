@@ -163,6 +163,21 @@ impl SimProcess {
         self.ask(call).map(drop)
     }
 
+    fn yes(&self, call: &Call) -> bool {
+        self.number::<i64>(call).is_ok_and(|answer| answer != 0)
+    }
+
+    fn numbers<T: TryFrom<i64, Error: std::fmt::Debug>>(&self, call: &Call) -> Vec<T> {
+        match self.ask(call) {
+            Ok(Value::List(numbers)) => numbers
+                .iter()
+                .map(|number| (*number).try_into().unwrap())
+                .collect(),
+            Ok(other) => panic!("{call:?} answered {other:?}"),
+            Err(_) => Vec::new(),
+        }
+    }
+
     fn number<T: TryFrom<i64, Error: std::fmt::Debug>>(&self, call: &Call) -> Result<T, Errno> {
         match self.ask(call)? {
             Value::Number(number) => Ok(number.try_into().unwrap()),
@@ -185,8 +200,7 @@ impl Kernel for SimProcess {
     }
 
     fn is_alive(&self, pid: i32) -> bool {
-        self.number::<i64>(&Call::IsAlive(pid))
-            .is_ok_and(|alive| alive != 0)
+        self.yes(&Call::IsAlive(pid))
     }
 
     fn as_user<T>(&self, uid: u32, gid: u32, act: impl FnOnce() -> T) -> Result<T, Errno> {
@@ -325,6 +339,34 @@ impl Kernel for SimProcess {
 
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
         self.unit(&Call::SemOp(id, delta, wait))
+    }
+
+    fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
+        self.number(&Call::OpenShared(path.into(), mode, group))
+    }
+
+    fn may_write(&self, directory: &Path) -> bool {
+        self.yes(&Call::MayWrite(directory.into()))
+    }
+
+    fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
+        self.yes(&Call::ShmIsOlder(id, than))
+    }
+
+    fn shm_keys(&self) -> Vec<IpcKey> {
+        self.numbers(&Call::ShmKeys)
+    }
+
+    fn sem_keys(&self) -> Vec<IpcKey> {
+        self.numbers(&Call::SemKeys)
+    }
+
+    fn inodes(&self, directory: &Path, prefix: &str) -> Vec<u64> {
+        self.numbers(&Call::Inodes(directory.into(), prefix.into()))
+    }
+
+    fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
+        self.number(&Call::OpenDeleted(path.into(), uid)).ok()
     }
 
     fn pause(&self, time: Duration) {

@@ -75,6 +75,7 @@ impl Generator {
         // The latest are those that are still there.
         let id = ids[ids.len() - 1 - dice.roll(ids.len().min(6))];
         match dice.roll(14) {
+            0 if dice.chance(30) => Call::ShmKeys,
             0 => Call::ShmFind(key),
             1..4 => Call::ShmStat(id),
             4 => Call::ShmSet(
@@ -111,6 +112,7 @@ impl Generator {
         }
         let id = ids[ids.len() - 1 - dice.roll(ids.len().min(5))];
         match dice.roll(14) {
+            0 if dice.chance(30) => Call::SemKeys,
             0 => Call::SemFind(key),
             1 => Call::SemStat(id),
             2 => Call::SemSet(
@@ -159,7 +161,22 @@ fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
         6 => Call::Unlink(name),
         7 => Call::Mkdir(name, dice.one_of(&[0o700, 0o777, 0o1777])),
         8 => Call::Rmdir(name),
-        9 => Call::IsAlive(number_of(dice.roll(world.processes.len()))),
+        9 => match dice.roll(6) {
+            0 => Call::IsAlive(number_of(dice.roll(world.processes.len()))),
+            1 => Call::OpenShared(
+                name,
+                dice.one_of(&FILE_MODES),
+                dice.one_of(&[None, Some(2001), Some(2002)]),
+            ),
+            2 => Call::MayWrite(path(dice.one_of(&[
+                "/tmp",
+                "/tmp/d",
+                "/tmp/a",
+                "/tmp/none",
+            ]))),
+            3 => Call::Inodes(path("/tmp"), dice.one_of(&["a", "b", "f"]).into()),
+            _ => Call::OpenDeleted(name, dice.one_of(&IDS)),
+        },
         _ => {
             let lock = dice.one_of(&[
                 FileLock::Shared,

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
 use qshm::kernel::{Errno, Kernel, Linux};
 
-use crate::model::call::{Call, DONE, Line, Reply, Value, number};
+use crate::model::call::{Call, DONE, Line, Reply, Value, fail, list, number};
 
 /// Where to connect to, as `uid path`.
 pub const VARIABLE: &str = "QSHM_CONFORMANCE_WORKER";
@@ -110,6 +110,19 @@ fn make(call: &Call) -> Reply {
         Call::SemLastPid(id) => int(kernel.sem_last_pid(*id)),
         Call::SemSetValue(id, value) => unit(kernel.sem_set_value(*id, *value)),
         Call::SemOp(id, delta, wait) => unit(kernel.sem_op(*id, *delta, *wait)),
+        Call::OpenShared(path, mode, group) => int(kernel.open_new_shared(path, *mode, *group)),
+        Call::MayWrite(path) => number(kernel.may_write(path)),
+        Call::ShmIsOlder(id, fd) => number(kernel.shm_is_older(*id, *fd)),
+        Call::ShmKeys => list(kernel.shm_keys().into_iter().map(i64::from)),
+        Call::SemKeys => list(kernel.sem_keys().into_iter().map(i64::from)),
+        Call::Inodes(path, prefix) => {
+            let inodes = kernel.inodes(path, prefix).into_iter();
+            list(inodes.map(|inode| i64::try_from(inode).unwrap()))
+        }
+        Call::OpenDeleted(path, uid) => match kernel.open_deleted(path, *uid) {
+            Some(fd) => number(fd),
+            None => fail(Errno::ENOENT),
+        },
         Call::Pause(time) => {
             kernel.pause(*time);
             DONE

@@ -41,6 +41,15 @@ pub enum Call {
     SemLastPid(IpcId),
     SemSetValue(IpcId, i32),
     SemOp(IpcId, i16, Wait),
+    /// As [`Call::Open`] of a new file, with just this mode, and this group.
+    OpenShared(Arc<Path>, u32, Option<u32>),
+    MayWrite(Arc<Path>),
+    ShmIsOlder(IpcId, Fd),
+    ShmKeys,
+    SemKeys,
+    /// The inode numbers of the files of a directory whose names begin so.
+    Inodes(Arc<Path>, Arc<str>),
+    OpenDeleted(Arc<Path>, u32),
     Pause(Duration),
     /// The program reads the first four bytes of a segment.
     Peek(usize),
@@ -58,10 +67,11 @@ pub struct Cred {
 /// What a call answers, the errno as a number (nix's type has no `Hash`).
 pub type Reply = Result<Value, i32>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     Unit,
     Number(i64),
+    List(Arc<[i64]>),
     File(FileStat),
     Shm(ShmStat),
     Sem(SemStat),
@@ -71,6 +81,13 @@ pub const DONE: Reply = Ok(Value::Unit);
 
 pub fn number(value: impl Into<i64>) -> Reply {
     Ok(Value::Number(value.into()))
+}
+
+/// A list whose order says nothing.
+pub fn list(numbers: impl IntoIterator<Item = i64>) -> Reply {
+    let mut numbers: Vec<i64> = numbers.into_iter().collect();
+    numbers.sort_unstable();
+    Ok(Value::List(numbers.into()))
 }
 
 pub fn fail(errno: Errno) -> Reply {
@@ -141,6 +158,16 @@ impl Line for Call {
             Call::SemLastPid(id) => format!("sem_last_pid {id}"),
             Call::SemSetValue(id, value) => format!("sem_set_value {id} {value}"),
             Call::SemOp(id, delta, wait) => format!("sem_op {id} {delta} {}", wait_words(*wait)),
+            Call::OpenShared(path, mode, group) => {
+                let group = group.map_or(-1, i64::from);
+                format!("new_shared {} {mode} {group}", show(path))
+            }
+            Call::MayWrite(path) => format!("may_write {}", show(path)),
+            Call::ShmIsOlder(id, fd) => format!("shm_is_older {id} {fd}"),
+            Call::ShmKeys => "shm_keys".to_owned(),
+            Call::SemKeys => "sem_keys".to_owned(),
+            Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
+            Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
             Call::Pause(time) => format!("pause {}", time.as_millis()),
             Call::Peek(address) => format!("peek {address}"),
             Call::Poke(address, value) => format!("poke {address} {value}"),
@@ -189,6 +216,13 @@ impl Line for Call {
             "sem_last_pid" => Call::SemLastPid(int32(1)),
             "sem_set_value" => Call::SemSetValue(int32(1), int32(2)),
             "sem_op" => Call::SemOp(int32(1), int32(2).try_into().unwrap(), wait_from(int(3))),
+            "new_shared" => Call::OpenShared(path(), uint(2), u32::try_from(int(3)).ok()),
+            "may_write" => Call::MayWrite(path()),
+            "shm_is_older" => Call::ShmIsOlder(int32(1), int32(2)),
+            "shm_keys" => Call::ShmKeys,
+            "sem_keys" => Call::SemKeys,
+            "inodes" => Call::Inodes(path(), words[2].into()),
+            "open_deleted" => Call::OpenDeleted(path(), uint(2)),
             "pause" => Call::Pause(Duration::from_millis(int(1).try_into().unwrap())),
             "peek" => Call::Peek(size(1)),
             "poke" => Call::Poke(size(1), uint(2)),
@@ -209,6 +243,10 @@ impl Line for Reply {
             Err(errno) => format!("error {errno}"),
             Ok(Value::Unit) => "done".to_owned(),
             Ok(Value::Number(value)) => format!("number {value}"),
+            Ok(Value::List(numbers)) => {
+                let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+                format!("list {}", numbers.join(" "))
+            }
             Ok(Value::File(s)) => {
                 let kind = KINDS.iter().position(|kind| *kind == s.kind).unwrap();
                 format!(
@@ -246,6 +284,7 @@ impl Line for Reply {
             "error" => Err(int32(1)),
             "done" => DONE,
             "number" => number(int(1)),
+            "list" => list((1..words.len()).map(int)),
             "file" => Ok(Value::File(FileStat {
                 dev: large(1),
                 ino: large(2),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use qshm::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Open, Wait};
 
-use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::call::{Cred, DONE, Reply, Value, fail, list, number};
 use super::process::{Handle, Waiting};
 use super::{For, Pid, Step, World, spread};
 
@@ -25,6 +25,10 @@ pub struct Inode {
     pub uid: u32,
     pub gid: u32,
     pub links: u64,
+    /// A hash of the name that it was made with, which `/proc` goes on showing.
+    pub named: u32,
+    /// Made in an earlier second.
+    pub old: bool,
 }
 
 impl World {
@@ -49,7 +53,8 @@ impl World {
 
     fn new_inode(&mut self, path: &Path, kind: FileKind, cred: Cred, mode: u32) -> u64 {
         // The low 16 bits count for a key_t, so they have to differ.
-        let base = u64::from(spread(path.as_os_str().as_bytes().iter().copied()) & 0xfff) << 4;
+        let named = name_hash(path);
+        let base = u64::from(named & 0xfff) << 4;
         let ino = loop {
             let free = |ino: &u64| !self.inodes.contains_key(ino);
             if self.reuse_inodes {
@@ -67,6 +72,8 @@ impl World {
             uid: cred.uid,
             gid: cred.gid,
             links,
+            named,
+            old: self.long_ago,
         };
         self.inodes.insert(ino, inode);
         ino
@@ -89,9 +96,6 @@ impl World {
         let parents: Vec<&Path> = path.ancestors().skip(1).collect();
         let mut last = None;
         for directory in parents.into_iter().rev() {
-            if directory.parent().is_none() || directory.as_os_str().is_empty() {
-                continue;
-            }
             let ino = *self.names.get(directory).ok_or(Errno::ENOENT)?;
             if self.inode(ino).kind != FileKind::Directory {
                 return Err(Errno::ENOTDIR);
@@ -132,6 +136,71 @@ impl World {
             }
         };
         number(self.new_fd(who, ino))
+    }
+
+    pub(super) fn open_shared(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        mode: u32,
+        group: Option<u32>,
+    ) -> Reply {
+        let directory = match self.parent(who, cred, path) {
+            Ok(ino) => ino,
+            Err(errno) => return fail(errno),
+        };
+        if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
+            return fail(Errno::EACCES);
+        }
+        if self.names.contains_key(path) {
+            return fail(Errno::EEXIST);
+        }
+        let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
+        self.names.insert(path.clone(), ino);
+        if let Some(gid) = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid)) {
+            self.inode_mut(ino).gid = gid;
+        }
+        number(self.new_fd(who, ino))
+    }
+
+    pub(super) fn may_write(&self, who: Pid, cred: Cred, directory: &Path) -> bool {
+        let Some(ino) = self.names.get(directory) else {
+            return false;
+        };
+        let inode = self.inode(*ino);
+        // Root passes anywhere, but executes only what somebody may execute.
+        let for_root = inode.kind == FileKind::Directory || inode.mode & 0o111 != 0;
+        self.parent(who, cred, directory).is_ok()
+            && self.file_may(who, cred, *ino, WRITE | EXECUTE)
+            && (cred.uid != 0 || for_root)
+    }
+
+    pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
+        let wanted = |name: &Path| {
+            let file = name.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+            name.parent() == Some(directory) && file.starts_with(prefix.as_bytes())
+        };
+        let found = self.names.iter().filter(|(name, _)| wanted(name));
+        list(found.map(|(_, ino)| ino.cast_signed()))
+    }
+
+    /// What `/proc/PID/fd` of the user's processes and of root's shows to this one.
+    pub(super) fn open_deleted(&mut self, who: Pid, cred: Cred, path: &Path, uid: u32) -> Reply {
+        let named = name_hash(path);
+        let shown = self.processes.iter().filter(|process| {
+            let owner = process.cred.uid;
+            [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
+        });
+        let mut files = shown.flat_map(|process| process.fds.values());
+        let found = files.find(|handle| {
+            let inode = self.inode(handle.ino);
+            inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)
+        });
+        match found.map(|handle| handle.ino) {
+            Some(ino) => number(self.new_fd(who, ino)),
+            None => fail(Errno::ENOENT),
+        }
     }
 
     fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
@@ -343,4 +412,8 @@ impl World {
         self.drop_link(ino);
         DONE
     }
+}
+
+fn name_hash(path: &Path) -> u32 {
+    spread(path.as_os_str().as_bytes().iter().copied())
 }

@@ -38,6 +38,8 @@ pub struct World {
     /// Whether the number of a file that is gone is given to the next one of the same path (as
     /// ext4 does, and then it has the same `key_t`) or to none (as tmpfs does).
     pub reuse_inodes: bool,
+    /// Whether what is made now was there before the first process, in an earlier second.
+    pub long_ago: bool,
     pub names: BTreeMap<Arc<Path>, u64>,
     pub inodes: BTreeMap<u64, Inode>,
     pub segments: BTreeMap<IpcId, Segment>,
@@ -67,6 +69,7 @@ impl World {
     pub fn new() -> Self {
         let mut world = Self {
             reuse_inodes: true,
+            long_ago: true,
             names: BTreeMap::new(),
             inodes: BTreeMap::new(),
             segments: BTreeMap::new(),
@@ -74,6 +77,7 @@ impl World {
             processes: Vec::new(),
             given: BTreeMap::new(),
         };
+        world.plant_directory("/", 0, 0, 0o755);
         world.plant_directory("/tmp", 0, 0, 0o1777);
         world
     }
@@ -83,17 +87,6 @@ impl World {
         let pid = self.processes.len();
         self.processes.push(Process::new(pid, cred, groups));
         pid
-    }
-
-    /// Ends a process that was only there to set the scene, and all after it, with their numbers.
-    pub fn forget_processes(&mut self, first: Pid) {
-        for who in first..self.processes.len() {
-            self.kill(who);
-            while self.dying(who) {
-                self.die(who);
-            }
-        }
-        self.processes.truncate(first);
     }
 
     /// What there is, for people.
@@ -164,6 +157,13 @@ impl World {
             Call::SemWaiting(id) => self.sem_waiting(who, cred, *id),
             Call::SemLastPid(id) => self.sem_last_pid(who, cred, *id),
             Call::SemSetValue(id, value) => self.sem_set_value(who, cred, *id, *value),
+            Call::OpenShared(path, mode, group) => self.open_shared(who, cred, path, *mode, *group),
+            Call::MayWrite(path) => call::number(self.may_write(who, cred, path)),
+            Call::ShmIsOlder(id, fd) => call::number(self.shm_is_older(who, cred, *id, *fd)),
+            Call::ShmKeys => self.shm_keys(),
+            Call::SemKeys => call::list(self.sets.values().map(|set| set.key.into())),
+            Call::Inodes(path, prefix) => self.inodes_of(path, prefix),
+            Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),
             Call::Poke(address, value) => self.poke(who, *address, *value),
         };

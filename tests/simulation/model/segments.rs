@@ -1,8 +1,8 @@
 //! System V segments: shmget(2), shmctl(2), shmop(2).
 
-use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
+use qshm::kernel::{Errno, Fd, IpcId, IpcKey, IpcPerm, ShmStat};
 
-use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::call::{Cred, DONE, Reply, Value, fail, list, number};
 use super::process::Attachment;
 use super::{For, Pid, World, ipc_owns, new_perm, spread};
 
@@ -19,6 +19,10 @@ pub struct Segment {
     pub last_pid: i32,
     /// The first four bytes.
     pub content: u32,
+    /// Made in an earlier second.
+    pub old: bool,
+    /// Attachments of processes that only sit there.
+    pub elsewhere: u64,
 }
 
 impl World {
@@ -27,9 +31,22 @@ impl World {
         all.find(|(_, s)| s.key == Some(key)).map(|(id, _)| *id)
     }
 
+    /// A segment that was there before the first process, with so many attachments of processes
+    /// that only sit there.
+    pub fn plant_segment(&mut self, key: IpcKey, cred: Cred, elsewhere: u64) {
+        let planter = self.start(cred, &[]);
+        let Ok(Value::Number(id)) = self.shm_create(planter, cred, key, 4, 0o600) else {
+            panic!("the key is taken already");
+        };
+        let id = IpcId::try_from(id).unwrap();
+        self.segments.get_mut(&id).unwrap().elsewhere = elsewhere;
+        self.processes.truncate(planter);
+    }
+
     pub fn attached(&self, id: IpcId) -> u64 {
         let attached = self.processes.iter().flat_map(|p| p.attached.values());
-        attached.filter(|attachment| attachment.id == id).count() as u64
+        let elsewhere = self.segments[&id].elsewhere;
+        attached.filter(|attachment| attachment.id == id).count() as u64 + elsewhere
     }
 
     pub(super) fn shm_find(&self, key: IpcKey) -> Reply {
@@ -63,6 +80,8 @@ impl World {
             creator_pid: self.processes[who].number(),
             last_pid: 0,
             content: 0,
+            old: self.long_ago,
+            elsewhere: 0,
         };
         assert!(
             self.segments.insert(id, segment).is_none(),
@@ -86,6 +105,25 @@ impl World {
             last_pid: segment.last_pid,
             removed: segment.key.is_none(),
         }))
+    }
+
+    pub(super) fn shm_is_older(&self, who: Pid, cred: Cred, id: IpcId, than: Fd) -> bool {
+        let segment = self.segments.get(&id);
+        let segment = segment.filter(|segment| self.ipc_may(who, cred, &segment.perm, READ));
+        let handle = self.processes[who].fds.get(&than);
+        match (segment, handle) {
+            (Some(segment), Some(handle)) => segment.old && !self.inode(handle.ino).old,
+            _ => false,
+        }
+    }
+
+    /// The keys of those that somebody has attached; a removed one has the key 0.
+    pub(super) fn shm_keys(&self) -> Reply {
+        let used = self
+            .segments
+            .iter()
+            .filter(|(id, _)| self.attached(**id) > 0);
+        list(used.map(|(_, segment)| segment.key.unwrap_or(0).into()))
     }
 
     pub(super) fn shm_set(

@@ -29,6 +29,17 @@ impl World {
         all.find(|(_, set)| set.key == key).map(|(id, _)| *id)
     }
 
+    /// A semaphore that was there before the first process.
+    pub fn plant_semaphore(&mut self, key: IpcKey, cred: Cred, value: i32) {
+        let planter = self.start(cred, &[]);
+        let Ok(Value::Number(id)) = self.sem_create(cred, key, 0o600) else {
+            panic!("the key is taken already");
+        };
+        let id = IpcId::try_from(id).unwrap();
+        let _ = self.sem_set_value(planter, cred, id, value);
+        self.processes.truncate(planter);
+    }
+
     pub(super) fn sem_find(&self, key: IpcKey) -> Reply {
         match self.set_of_key(key) {
             Some(id) => number(id),
