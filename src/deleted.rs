@@ -4,8 +4,10 @@
 //! open, and there it is found.
 //!
 //! Looking through the processes is slow, so it is done only where an object is in use that no
-//! key file beside accounts for.
+//! key file beside accounts for, and not on a machine with so many objects that asking for each
+//! of them would be felt ([`Kernel::shm_keys`]).
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use crate::actor::Actor;
@@ -41,10 +43,12 @@ pub(crate) fn find<K: Kernel>(actor: &Actor<K>, path: &Path, leads: Leads) -> Op
 /// Whether one of these keys could be made of a file of this project id and device, and of none
 /// of these inode numbers.
 fn may_be_lost(keys: &[IpcKey], project: u8, device: u64, inodes: &[u64]) -> bool {
-    keys.iter().any(|key| {
-        let of_inode = |inode: &u64| key::ftok(project, device, *inode) == *key;
-        key & !0xffff == key::ftok(project, device, 0) && !inodes.iter().any(of_inode)
-    })
+    let accounted: HashSet<IpcKey> = inodes
+        .iter()
+        .map(|inode| key::ftok(project, device, *inode))
+        .collect();
+    keys.iter()
+        .any(|key| key & !0xffff == key::ftok(project, device, 0) && !accounted.contains(key))
 }
 
 #[cfg(test)]

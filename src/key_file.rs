@@ -131,7 +131,7 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Whether a segment was there before this file was, so that it is not its own.
     pub fn is_younger_than(&self, segment: IpcId) -> bool {
-        self.made && self.kernel.shm_is_older(segment, self.fd)
+        self.kernel.shm_is_older(segment, self.fd)
     }
 
     /// Takes the lock exclusively if no user of the file is left, and waits for others who look

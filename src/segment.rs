@@ -7,6 +7,7 @@
 mod attached;
 mod enter;
 mod look;
+mod settle;
 mod sweep;
 
 pub(crate) use attached::{Attached, Created, Found};

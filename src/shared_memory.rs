@@ -1,22 +1,25 @@
 //! `QSharedMemory`, call by call.
 
+mod lock;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use crate::actor::Actor;
 use crate::diagnosis::{self, Diagnosis};
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
-use crate::kernel::{Errno, Kernel, Linux, Wait};
+use crate::kernel::{Kernel, Linux};
 use crate::key::{self, Key};
 use crate::options::OptionsUpdate;
 use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
-use crate::semaphore::{self, Role, Semaphore};
+use crate::semaphore::Semaphore;
 use crate::texts::{self, Call};
 use crate::trouble::Trouble;
+
+use lock::LockKey;
 
 /// How the memory is attached: `QSharedMemory::AccessMode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,12 +31,6 @@ pub enum AccessMode {
     #[default]
     ReadWrite = 1,
 }
-
-/// How often an operation begins again on a semaphore that others removed meanwhile.
-const ATTEMPTS: usize = 100;
-
-/// After this time a waiter says in the log whom it waits for.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// No semaphore is open.
 const NONE: i32 = -1;
@@ -73,18 +70,6 @@ impl Chosen {
             Chosen::Native(path) => path.clone(),
         }
     }
-}
-
-/// Which semaphore is the lock. As in Qt it is the one of the key of the last `create()` or
-/// `attach()`, and a call without a key spoils it until the next one with a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum LockKey {
-    /// None was asked for yet.
-    Unset,
-    /// Asked for without a key.
-    Failed,
-    /// The semaphore of these places.
-    Of(Places),
 }
 
 #[derive(Debug)]
@@ -293,95 +278,6 @@ impl<K: Kernel> SharedMemory<K> {
         self.size.load(Ordering::Acquire)
     }
 
-    /// `QSharedMemory::lock()`: waits until no other process is between its lock() and unlock().
-    /// A process that dies gives the lock back. If this object has it already: true, with a
-    /// warning, as Qt.
-    ///
-    /// # Errors
-    /// [`LockError`](ErrorKind::LockError) before `create()` and `attach()`, with a native key,
-    /// and where the semaphore can't be used.
-    pub fn lock(&self) -> bool {
-        self.take(Wait::Forever)
-    }
-
-    /// As [`lock`](Self::lock), but gives up after `timeout`: false, and the error of before.
-    pub fn try_lock(&self, timeout: Duration) -> bool {
-        self.take(Wait::AtMost(timeout))
-    }
-
-    fn take(&self, wait: Wait) -> bool {
-        let pid = self.kernel.getpid();
-        if self.locked_by.load(Ordering::Acquire) == pid {
-            log::warn!(target: "qt", "QSharedMemory::lock: already locked");
-            return true;
-        }
-        for _ in 0..ATTEMPTS {
-            let id = match self.semaphore.load(Ordering::Acquire) {
-                NONE => match self.open_lock() {
-                    Some(id) => id,
-                    None => return false,
-                },
-                id => id,
-            };
-            match self.wait_for(id, wait) {
-                Ok(()) => {
-                    self.locked_by.store(pid, Ordering::Release);
-                    return true;
-                }
-                Err(Errno::EAGAIN) => return false,
-                // Somebody removed it under our hands: there may be a new one.
-                Err(Errno::EIDRM | Errno::EINVAL) => self.forget_lock(id),
-                Err(errno) => {
-                    let detail = format!("semid {id}: {}", errno.desc());
-                    let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
-                    return fail(&mut self.state(), error);
-                }
-            }
-        }
-        let error = texts::unable_to_lock("QSharedMemory::lock")
-            .with_detail("somebody removes the semaphore again and again");
-        fail(&mut self.state(), error)
-    }
-
-    fn wait_for(&self, id: i32, wait: Wait) -> Result<(), Errno> {
-        // Mostly it is free, and asking so is the shortest call.
-        let free = self.kernel.sem_op(id, -1, Wait::No);
-        if free != Err(Errno::EAGAIN) {
-            return free;
-        }
-        if wait != Wait::Forever {
-            return self.kernel.sem_op(id, -1, wait);
-        }
-        match self.kernel.sem_op(id, -1, Wait::AtMost(PATIENCE)) {
-            Err(Errno::EAGAIN) => {
-                let holder = self.kernel.sem_last_pid(id).unwrap_or(0);
-                log::warn!(
-                    target: "qshm",
-                    "still waiting for the lock of {}: pid {holder} has it (semid {id})",
-                    self.native_key().display(),
-                );
-                self.kernel.sem_op(id, -1, Wait::Forever)
-            }
-            answer => answer,
-        }
-    }
-
-    /// `QSharedMemory::unlock()`: false, and the error of before, if this object has not locked.
-    pub fn unlock(&self) -> bool {
-        let pid = self.kernel.getpid();
-        let locked = self
-            .locked_by
-            .compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed);
-        if locked.is_err() {
-            return false;
-        }
-        // A semaphore that is gone locks nobody out.
-        let _ = self
-            .kernel
-            .sem_op(self.semaphore.load(Ordering::Acquire), 1, Wait::No);
-        true
-    }
-
     /// The error of the last call that had one; see the type's own words.
     pub fn error(&self) -> Error {
         self.state().error.clone()
@@ -444,97 +340,6 @@ impl<K: Kernel> SharedMemory<K> {
         Ok((!empty).then_some(places))
     }
 
-    /// Sets which semaphore is the lock; that of before is given back.
-    fn change_lock(&self, state: &mut State<K>, actor: &Actor<K>, lock: LockKey) {
-        self.unlock();
-        self.semaphore.store(NONE, Ordering::Release);
-        if let Some(semaphore) = state.semaphore.take() {
-            semaphore.close(actor);
-        }
-        state.lock = lock;
-    }
-
-    /// Opens the lock's semaphore: beside the segment, if that is attached.
-    fn open_lock(&self) -> Option<i32> {
-        let mut state = self.state();
-        let state = &mut *state;
-        if let Some(semaphore) = &state.semaphore {
-            return Some(semaphore.id());
-        }
-        let actor = self.actor(state);
-        let opened = match &state.lock {
-            LockKey::Unset | LockKey::Failed => {
-                state.lock = LockKey::Failed;
-                fail(state, texts::unable_to_lock("QSharedMemory::lock"));
-                return None;
-            }
-            LockKey::Of(places) => match state.attached.as_ref().map(Attached::place) {
-                Some(place) => {
-                    let semaphore = place.semaphore.as_deref();
-                    semaphore.map_or_else(
-                        || {
-                            semaphore::resolve(
-                                &actor,
-                                places,
-                                Role::Lock {
-                                    of_new_segment: false,
-                                },
-                            )
-                        },
-                        |path| {
-                            Semaphore::open(
-                                &actor,
-                                place,
-                                path,
-                                Role::Lock {
-                                    of_new_segment: false,
-                                },
-                            )
-                        },
-                    )
-                }
-                None => semaphore::resolve(
-                    &actor,
-                    places,
-                    Role::Lock {
-                        of_new_segment: false,
-                    },
-                ),
-            },
-        };
-        match opened {
-            Ok(semaphore) => {
-                let id = semaphore.id();
-                self.keep(state, semaphore);
-                Some(id)
-            }
-            Err(trouble) => {
-                let detail = detail(&actor, &trouble);
-                let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
-                fail(state, error);
-                None
-            }
-        }
-    }
-
-    /// Forgets a semaphore that was removed, so that the next attempt looks for another.
-    fn forget_lock(&self, id: i32) {
-        let mut state = self.state();
-        if state
-            .semaphore
-            .as_ref()
-            .is_some_and(|semaphore| semaphore.id() == id)
-        {
-            self.semaphore.store(NONE, Ordering::Release);
-            state.semaphore = None;
-        }
-    }
-
-    fn keep(&self, state: &mut State<K>, semaphore: Semaphore<K>) {
-        self.semaphore.store(semaphore.id(), Ordering::Release);
-        state.semaphore = Some(semaphore);
-    }
-
     fn enter(&self, state: &mut State<K>, attached: Attached<K>) {
         self.size.store(attached.size(), Ordering::Release);
         self.data.store(attached.address(), Ordering::Release);
@@ -556,7 +361,7 @@ impl<K: Kernel> SharedMemory<K> {
         }
         // First, so that nobody who closes the semaphore now takes it for held and leaves it to us.
         if held {
-            self.unlock();
+            let _ = self.give_back();
         }
         let semaphore = state.semaphore.take();
         state.semaphore = attached.detach(&actor, semaphore);
@@ -573,10 +378,11 @@ fn fail_by<K: Kernel>(
     trouble: &Trouble,
     call: Call,
 ) -> bool {
-    if matches!(trouble, Trouble::InTheWay(_)) && state.semaphore.is_none() {
+    let native = matches!(state.chosen, Chosen::Native(_));
+    let error = texts::of_segment(trouble, call, native).with_detail(detail(actor, trouble));
+    if texts::is_of_lock_key(&error) && state.semaphore.is_none() {
         state.lock = LockKey::Failed;
     }
-    let error = texts::of_segment(trouble, call).with_detail(detail(actor, trouble));
     fail(state, error)
 }
 

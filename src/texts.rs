@@ -35,6 +35,20 @@ pub(crate) fn unable_to_lock(function: &'static str) -> Error {
     Error::new(ErrorKind::LockError, "%1: unable to lock", function)
 }
 
+/// `unlock()` of a semaphore that may not be changed any more.
+pub(crate) fn unable_to_unlock() -> Error {
+    Error::new(
+        ErrorKind::LockError,
+        "%1: unable to unlock",
+        "QSharedMemory::unlock",
+    )
+}
+
+/// Whether this is [`lock_key_failed`]: then there is no lock either.
+pub(crate) fn is_of_lock_key(error: &Error) -> bool {
+    error.function() == "QSharedMemoryPrivate::initKey"
+}
+
 /// `create()` with a size of zero or less; the spelling is Qt's.
 pub(crate) fn invalid_size() -> Error {
     Error::new(
@@ -98,7 +112,10 @@ fn system(errno: Errno, function: &'static str) -> Error {
 }
 
 /// What Qt would say of this trouble of a segment.
-pub(crate) fn of_segment(trouble: &Trouble, call: Call) -> Error {
+///
+/// With a key, the semaphore's key file is the first that Qt makes; with a native key the
+/// segment's.
+pub(crate) fn of_segment(trouble: &Trouble, call: Call, native: bool) -> Error {
     let (function, attach) = match call {
         Call::Create => ("QSharedMemory::create", "QSharedMemory::attach (shmat)"),
         Call::Attach => (
@@ -113,7 +130,8 @@ pub(crate) fn of_segment(trouble: &Trouble, call: Call) -> Error {
         }
         Trouble::System { step, errno, .. } => match step {
             Step::KeyFile if is_shortage(*errno) => system(*errno, function),
-            Step::KeyFile => no_key(Call::Create),
+            Step::KeyFile if native || *errno == Errno::ENAMETOOLONG => no_key(Call::Create),
+            Step::KeyFile => lock_key_failed(ErrorKind::KeyError),
             Step::Key => Error::new(
                 ErrorKind::KeyError,
                 "%1: ftok failed",

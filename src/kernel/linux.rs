@@ -72,14 +72,24 @@ fn finish_shared(kernel: &Linux, fd: Fd, mode: u32, group: Option<u32>) {
     let _ = kernel.fchmod(fd, mode);
 }
 
-fn raw_fstat(fd: Fd) -> Result<libc::stat, Errno> {
-    let mut stat = std::mem::MaybeUninit::uninit();
-    // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks the
-    // descriptor itself.
-    unsafe {
-        check(libc::fstat(fd, stat.as_mut_ptr()))?;
-        Ok(stat.assume_init())
-    }
+/// When a file was made, in seconds since 1970, where the file system knows.
+fn born(fd: Fd) -> Option<i64> {
+    let mut status: libc::statx = unsafe {
+        // SAFETY: a struct of numbers.
+        std::mem::zeroed()
+    };
+    // SAFETY: the path is empty and ends with a NUL; the kernel writes to `status`, which lives
+    // here, and checks the descriptor itself.
+    let answer = unsafe {
+        libc::statx(
+            fd,
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_BTIME,
+            &raw mut status,
+        )
+    };
+    (answer == 0 && status.stx_mask & libc::STATX_BTIME != 0).then_some(status.stx_btime.tv_sec)
 }
 
 impl Kernel for Linux {
@@ -162,7 +172,13 @@ impl Kernel for Linux {
     }
 
     fn fstat(&self, fd: Fd) -> Result<FileStat, Errno> {
-        raw_fstat(fd).map(|stat| file_stat(&stat))
+        let mut stat = std::mem::MaybeUninit::uninit();
+        // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks
+        // the descriptor itself.
+        unsafe {
+            check(libc::fstat(fd, stat.as_mut_ptr()))?;
+            Ok(file_stat(&stat.assume_init()))
+        }
     }
 
     fn lstat(&self, path: &Path) -> Result<FileStat, Errno> {
@@ -310,9 +326,7 @@ impl Kernel for Linux {
     }
 
     fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
-        let file = raw_fstat(than).map(|stat| stat.st_ctime);
-        let segment = system_v::shm_changed(id);
-        matches!((segment, file), (Ok(segment), Ok(file)) if segment < file)
+        matches!((system_v::shm_changed(id), born(than)), (Ok(segment), Some(file)) if segment < file)
     }
 
     fn shm_keys(&self) -> Vec<IpcKey> {

@@ -279,14 +279,15 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// Whether a segment was last changed (`shm_ctime`) in a second before that of a file's last
-    /// change (`st_ctime`). A kernel that can't tell says no.
+    /// Whether a segment was last changed (`shm_ctime`) in a second before the one in which a
+    /// file was made (`stx_btime`, statx(2)). A kernel or file system that can't tell says no.
     fn shm_is_older(&self, _id: IpcId, _than: Fd) -> bool {
         false
     }
 
-    /// The keys of all segments that processes are attached to: shmctl(2) `SHM_STAT_ANY`. A
-    /// kernel that can't tell knows of none; so with the next three.
+    /// The keys of all segments that processes are attached to: shmctl(2) `SHM_STAT_ANY`. None
+    /// on a machine with more than some hundred, and of a kernel that can't tell; so with the
+    /// next three.
     fn shm_keys(&self) -> Vec<IpcKey> {
         Vec::new()
     }

@@ -7,8 +7,7 @@
 //! segment aside always wins, since only processes of ours are there.
 
 use crate::actor::Actor;
-use crate::deleted::{self, Leads};
-use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
+use crate::kernel::{Errno, IpcId, IpcKey, Kernel, ShmStat};
 use crate::key_file::{KeyFile, Make};
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
@@ -16,6 +15,7 @@ use crate::semaphore;
 use crate::trouble::{Obstacle, Trouble};
 
 use super::look::{Look, look};
+use super::settle::{Settled, lost, settle, wait_for_qt};
 use super::sweep::{remove_leftover, sweep};
 
 /// How often entering begins again because others changed something meanwhile.
@@ -31,14 +31,14 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    fn make(self) -> Make {
+    pub(super) fn make(self) -> Make {
         match self {
             Purpose::Create => Make::First,
             Purpose::Attach { .. } => Make::No,
         }
     }
 
-    fn want(self) -> u32 {
+    pub(super) fn want(self) -> u32 {
         match self {
             Purpose::Create => 0o6,
             Purpose::Attach { want } => want,
@@ -83,7 +83,7 @@ pub(crate) enum Entered<K: Kernel> {
     },
 }
 
-fn nowhere<K: Kernel>(key_file: bool) -> Entered<K> {
+pub(super) fn nowhere<K: Kernel>(key_file: bool) -> Entered<K> {
     Entered::Nowhere {
         key_file,
         obstacle: None,
@@ -140,151 +140,6 @@ fn enter_machine_wide<K: Kernel>(
     match settle(actor, place, file, looked?, purpose)? {
         Settled::Entered(entered) => Ok(entered),
         Settled::OnlyRootCan { file, id } => clear_as_root(actor, places, purpose, file, id),
-    }
-}
-
-/// What a look at a locked place led to.
-enum Settled<K: Kernel> {
-    Entered(Entered<K>),
-    /// A leftover that is in the way of our identity, but that this process can remove.
-    OnlyRootCan {
-        file: KeyFile<K>,
-        id: IpcId,
-    },
-}
-
-/// Acts on what was seen at a place: enters it, or clears a leftover first.
-fn settle<K: Kernel>(
-    actor: &Actor<K>,
-    place: &Place,
-    file: KeyFile<K>,
-    looked: Look,
-    purpose: Purpose,
-) -> Result<Settled<K>, Trouble> {
-    let room = |file, key, segment| {
-        Settled::Entered(Entered::Room(Room {
-            place: place.clone(),
-            file,
-            key,
-            segment,
-            obstacle: None,
-        }))
-    };
-    let key = semaphore::usable_key(actor, &place.segment, &file.stat)?;
-    match looked {
-        Look::Foreign(obstacle) => {
-            if file.made {
-                file.unlink();
-            }
-            Err(Trouble::InTheWay(obstacle))
-        }
-        // A key is half a device and a quarter of an inode number: a new key file may lead to
-        // the segment of another key. It is kept open until the next one has another number.
-        Look::Live { id } if file.is_younger_than(id) => {
-            let next = retry_elsewhere(actor, place, &file);
-            drop(file);
-            next.and(Err(Trouble::Changed))
-        }
-        Look::Live { id } => Ok(room(file, key, Content::Live(id))),
-        Look::Nothing => match lost(actor, place, purpose)? {
-            Some(room) => {
-                file.unlink();
-                Ok(Settled::Entered(Entered::Room(room)))
-            }
-            // Root's key file without a segment, found by root for its user, who can't open it.
-            None if !actor.may_open(&file.stat) => Ok(Settled::OnlyRootCan { file, id: -1 }),
-            None if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
-            None => {
-                sweep(actor, place, file);
-                Ok(Settled::Entered(nowhere(true)))
-            }
-        },
-        Look::Leftover {
-            id,
-            in_the_way: true,
-            ..
-        } => Ok(Settled::OnlyRootCan { file, id }),
-        Look::Leftover {
-            id,
-            stat,
-            removable: false,
-            ..
-        } => {
-            if purpose == Purpose::Create {
-                Ok(room(file, key, Content::Abandoned(id, stat)))
-            } else {
-                Ok(Settled::Entered(nowhere(true)))
-            }
-        }
-        Look::Leftover { id, stat, .. } => {
-            if !wait_for_qt(actor, place, id) {
-                // A process of real Qt was just making it.
-                return Err(Trouble::Changed);
-            }
-            remove_leftover(actor, place, id, &stat)?;
-            if purpose == Purpose::Create {
-                Ok(room(file, key, Content::Nothing))
-            } else {
-                sweep(actor, place, file);
-                Ok(Settled::Entered(nowhere(true)))
-            }
-        }
-    }
-}
-
-/// The room of a segment that is in use although somebody deleted its key file.
-fn lost<K: Kernel>(
-    actor: &Actor<K>,
-    place: &Place,
-    purpose: Purpose,
-) -> Result<Option<Room<K>>, Trouble> {
-    let Some(file) = deleted::find(actor, &place.segment, Leads::ToSegment) else {
-        return Ok(None);
-    };
-    file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
-    match look(actor, place, &file.stat, purpose.want())? {
-        Look::Live { id } => Ok(Some(Room {
-            key: semaphore::usable_key(actor, &place.segment, &file.stat)?,
-            place: place.clone(),
-            file,
-            segment: Content::Live(id),
-            obstacle: None,
-        })),
-        _ => Ok(None),
-    }
-}
-
-/// Makes sure that no process of real Qt is between making a segment and attaching to it: it
-/// keeps Qt's lock meanwhile. Says whether the segment is still without anybody.
-fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place, id: IpcId) -> bool {
-    if let Some(path) = place.semaphore_to_clear() {
-        let taken = semaphore::courtesy(actor, &path);
-        semaphore::end_courtesy(actor, taken);
-    }
-    match actor.kernel.shm_stat(id) {
-        Ok(stat) => stat.attached == 0,
-        Err(_) => true,
-    }
-}
-
-/// Gives up a new key file whose number is taken, once another file of that name has another.
-fn retry_elsewhere<K: Kernel>(
-    actor: &Actor<K>,
-    place: &Place,
-    file: &KeyFile<K>,
-) -> Result<(), Trouble> {
-    file.unlink();
-    match actor.make_key_file(&place.segment) {
-        Ok(fd) => {
-            actor.kernel.close(fd);
-            Ok(())
-        }
-        Err(Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(Trouble::system(
-            crate::trouble::Step::KeyFile,
-            errno,
-            &place.segment,
-        )),
     }
 }
 

@@ -209,40 +209,54 @@ const SHM_STAT_ANY: libc::c_int = 15;
 const SEM_INFO: libc::c_int = 19;
 const SEM_STAT_ANY: libc::c_int = 20;
 
-/// Room for what `SHM_INFO` and `SEM_INFO` write: `struct shm_info` is 48 bytes, `struct seminfo`
-/// 40; nothing of it is used.
+/// With more objects than this, asking for each is too slow for a start.
+const MANY: libc::c_int = 500;
+
+/// Room for what `SHM_INFO` and `SEM_INFO` write: `struct shm_info` is 48 bytes and begins with
+/// the number of segments; `struct seminfo` is ten ints, of which the eighth is the number of
+/// semaphore sets.
 #[repr(C, align(8))]
-struct Info([u8; 128]);
+struct Info([libc::c_int; 32]);
 
 pub fn shm_keys() -> Vec<IpcKey> {
-    let mut info = Info([0; 128]);
+    let mut info = Info([0; 32]);
     // SAFETY: the kernel writes at most 48 bytes to `info`. Its answer is the highest index.
     let last = unsafe { libc::shmctl(0, SHM_INFO, (&raw mut info).cast()) };
-    (0..=last)
-        .filter_map(|index| {
-            let mut status: MaybeUninit<libc::shmid_ds> = MaybeUninit::uninit();
-            // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-            unsafe {
-                check(libc::shmctl(index, SHM_STAT_ANY, status.as_mut_ptr())).ok()?;
-                let status = status.assume_init();
-                (status.shm_nattch > 0).then_some(status.shm_perm.__key)
-            }
-        })
-        .collect()
+    let of_index = |index| {
+        let mut status: MaybeUninit<libc::shmid_ds> = MaybeUninit::uninit();
+        // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
+        let status = unsafe {
+            check(libc::shmctl(index, SHM_STAT_ANY, status.as_mut_ptr())).ok()?;
+            status.assume_init()
+        };
+        (status.shm_nattch > 0).then_some(status.shm_perm.__key)
+    };
+    keys(info.0[0], last, of_index)
 }
 
 pub fn sem_keys() -> Vec<IpcKey> {
-    let mut info = Info([0; 128]);
+    let mut info = Info([0; 32]);
     // SAFETY: the kernel writes at most 40 bytes to `info`. Its answer is the highest index.
     let last = unsafe { libc::semctl(0, 0, SEM_INFO, &raw mut info) };
-    (0..=last)
-        .filter_map(|index| {
-            let mut status: MaybeUninit<libc::semid_ds> = MaybeUninit::uninit();
-            // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-            unsafe {
-                check(libc::semctl(index, 0, SEM_STAT_ANY, status.as_mut_ptr())).ok()?;
-                Some(status.assume_init().sem_perm.__key)
-            }
-        })
-        .collect()
+    let of_index = |index| {
+        let mut status: MaybeUninit<libc::semid_ds> = MaybeUninit::uninit();
+        // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
+        unsafe {
+            check(libc::semctl(index, 0, SEM_STAT_ANY, status.as_mut_ptr())).ok()?;
+            Some(status.assume_init().sem_perm.__key)
+        }
+    };
+    keys(info.0[7], last, of_index)
+}
+
+/// The keys of `count` objects at indices up to `last`.
+fn keys(
+    count: libc::c_int,
+    last: libc::c_int,
+    of_index: impl Fn(libc::c_int) -> Option<IpcKey>,
+) -> Vec<IpcKey> {
+    if count == 0 || count > MANY || last < 0 {
+        return Vec::new();
+    }
+    (0..=last).filter_map(of_index).collect()
 }

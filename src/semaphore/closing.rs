@@ -1,0 +1,93 @@
+//! The end of a semaphore: whoever is the last of ours to use it removes it.
+
+use std::path::Path;
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, IpcId, IpcKey, Kernel};
+use crate::key_file::{KeyFile, Make};
+use crate::place::Place;
+use crate::trouble::Step;
+
+use super::value::is_held;
+use super::{Role, Semaphore, usable_key};
+
+impl<K: Kernel> Semaphore<K> {
+    /// Stops using it. The last one out removes it, unless a process of real Qt is inside the
+    /// lock or waits for it. One that only has it open makes it anew, as it does when a creator
+    /// of its own kind leaves; were it kept for that one, nobody would remove it in the end.
+    pub fn close(self, actor: &Actor<K>) {
+        let place = self.place.clone();
+        if self.leave(actor) {
+            clear_segment_file(actor, &place);
+            place.remove_directory(actor);
+        }
+    }
+
+    /// The same under the segment's lifecycle lock, which leaves the rest to its holder. Says
+    /// whether the semaphore is gone.
+    pub fn leave(self, actor: &Actor<K>) -> bool {
+        if !self.file.is_own() || !self.file.try_exclusive_as_last(actor) {
+            return false;
+        }
+        let held = matches!(self.role, Role::Lock { .. }) && is_held(&actor.kernel, self.id);
+        let waiting = actor.kernel.sem_waiting(self.id);
+        !held && waiting.unwrap_or(0) == 0 && remove(actor, &self.file, self.key, self.id)
+    }
+}
+
+/// Removes a semaphore and its key file, in this order: a semaphore without a key file can't be
+/// found again. Says whether it is gone.
+fn remove<K: Kernel>(actor: &Actor<K>, file: &KeyFile<K>, key: IpcKey, id: IpcId) -> bool {
+    let leads_to = actor.kernel.sem_find(key);
+    match actor.kernel.sem_remove(id) {
+        Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
+        // Another user's, of a policy that shares: its owner clears it.
+        Err(_) => return false,
+    }
+    // The key may lead to another one by now, made by real Qt after ours was removed.
+    let ours = leads_to == Ok(id) || leads_to == Err(Errno::ENOENT);
+    if ours {
+        file.unlink();
+    }
+    ours
+}
+
+/// Removes a segment's key file without a segment. Who detached last left it there if the lock
+/// was held, since that may be a process of real Qt that is making a segment.
+fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
+    let Ok(Some(file)) = KeyFile::open(actor, &place.segment, Make::No, Step::KeyFile) else {
+        return;
+    };
+    if file.try_exclusive() {
+        let empty = usable_key(actor, &place.segment, &file.stat)
+            .is_ok_and(|key| actor.kernel.shm_find(key) == Err(Errno::ENOENT));
+        if empty {
+            file.unlink();
+        }
+    }
+}
+
+/// Clears a semaphore that nobody uses, and its key file, by a path alone. `held`: it is we who
+/// keep it at 0.
+pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, held: bool) {
+    let Ok(Some(file)) = KeyFile::open(actor, path, Make::No, Step::Semaphore) else {
+        return;
+    };
+    if !file.try_exclusive_as_last(actor) || !file.is_in_place() {
+        return;
+    }
+    let Ok(key) = usable_key(actor, path, &file.stat) else {
+        return;
+    };
+    match actor.kernel.sem_find(key) {
+        Ok(id) => {
+            let waited_for = actor.kernel.sem_waiting(id).is_ok_and(|count| count > 0);
+            if waited_for || !held && is_held(&actor.kernel, id) {
+                return;
+            }
+            remove(actor, &file, key, id);
+        }
+        Err(Errno::ENOENT) => file.unlink(),
+        Err(_) => {}
+    }
+}

@@ -1,0 +1,226 @@
+//! The lock of a [`SharedMemory`]: Qt's semaphore, opened when it is first needed.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, Kernel, Wait};
+use crate::place::Places;
+use crate::segment::Attached;
+use crate::semaphore::{self, Role, Semaphore};
+use crate::texts;
+
+use super::{NONE, SharedMemory, State, detail, fail};
+
+/// How often an operation begins again on a semaphore that others removed meanwhile.
+const ATTEMPTS: usize = 100;
+
+/// After this time a waiter says in the log whom it waits for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Which semaphore is the lock. As in Qt it is the one of the key of the last `create()` or
+/// `attach()`, and a call without a key spoils it until the next one with a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LockKey {
+    /// None was asked for yet.
+    Unset,
+    /// Asked for without a key.
+    Failed,
+    /// The semaphore of these places.
+    Of(Places),
+}
+
+impl<K: Kernel> SharedMemory<K> {
+    /// `QSharedMemory::lock()`: waits until no other process is between its lock() and unlock().
+    /// A process that dies gives the lock back. If this object has it already: true, with a
+    /// warning, as Qt.
+    ///
+    /// # Errors
+    /// [`LockError`](crate::ErrorKind::LockError) before `create()` and `attach()`, with a native key,
+    /// and where the semaphore can't be used.
+    pub fn lock(&self) -> bool {
+        self.take(Wait::Forever)
+    }
+
+    /// As [`lock`](Self::lock), but gives up after `timeout`: false, and the error of before.
+    pub fn try_lock(&self, timeout: Duration) -> bool {
+        self.take(Wait::AtMost(timeout))
+    }
+
+    fn take(&self, wait: Wait) -> bool {
+        let pid = self.kernel.getpid();
+        if self.locked_by.load(Ordering::Acquire) == pid {
+            log::warn!(target: "qt", "QSharedMemory::lock: already locked");
+            return true;
+        }
+        for _ in 0..ATTEMPTS {
+            let id = match self.semaphore.load(Ordering::Acquire) {
+                NONE => match self.open_lock() {
+                    Some(id) => id,
+                    None => return false,
+                },
+                id => id,
+            };
+            match self.wait_for(id, wait) {
+                Ok(()) => {
+                    self.locked_by.store(pid, Ordering::Release);
+                    return true;
+                }
+                Err(Errno::EAGAIN) => return false,
+                // Somebody removed it under our hands: there may be a new one.
+                Err(Errno::EIDRM | Errno::EINVAL) => self.forget_lock(id),
+                Err(errno) => {
+                    let detail = format!("semid {id}: {}", errno.desc());
+                    let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
+                    return fail(&mut self.state(), error);
+                }
+            }
+        }
+        let error = texts::unable_to_lock("QSharedMemory::lock")
+            .with_detail("somebody removes the semaphore again and again");
+        fail(&mut self.state(), error)
+    }
+
+    fn wait_for(&self, id: i32, wait: Wait) -> Result<(), Errno> {
+        // Mostly it is free, and asking so is the shortest call.
+        let free = self.kernel.sem_op(id, -1, Wait::No);
+        if free != Err(Errno::EAGAIN) {
+            return free;
+        }
+        if wait != Wait::Forever {
+            return self.kernel.sem_op(id, -1, wait);
+        }
+        match self.kernel.sem_op(id, -1, Wait::AtMost(PATIENCE)) {
+            Err(Errno::EAGAIN) => {
+                let holder = self.kernel.sem_last_pid(id).unwrap_or(0);
+                log::warn!(
+                    target: "qshm",
+                    "still waiting for the lock of {}: pid {holder} has it (semid {id})",
+                    self.native_key().display(),
+                );
+                self.kernel.sem_op(id, -1, Wait::Forever)
+            }
+            answer => answer,
+        }
+    }
+
+    /// `QSharedMemory::unlock()`: false, and the error of before, if this object has not locked.
+    ///
+    /// # Errors
+    /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
+    pub fn unlock(&self) -> bool {
+        match self.give_back() {
+            None => false,
+            Some(Ok(())) => true,
+            Some(Err(errno)) => {
+                let error = texts::unable_to_unlock().with_detail(errno.desc());
+                fail(&mut self.state(), error)
+            }
+        }
+    }
+
+    /// Gives the lock back, if this object has it.
+    pub(super) fn give_back(&self) -> Option<Result<(), Errno>> {
+        let pid = self.kernel.getpid();
+        self.locked_by
+            .compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()?;
+        let id = self.semaphore.load(Ordering::Acquire);
+        match self.kernel.sem_op(id, 1, Wait::No) {
+            // One that is gone locks nobody out.
+            Err(Errno::EIDRM | Errno::EINVAL) => Some(Ok(())),
+            answer => Some(answer),
+        }
+    }
+
+    /// Sets which semaphore is the lock; that of before is given back.
+    pub(super) fn change_lock(&self, state: &mut State<K>, actor: &Actor<K>, lock: LockKey) {
+        let _ = self.give_back();
+        self.semaphore.store(NONE, Ordering::Release);
+        if let Some(semaphore) = state.semaphore.take() {
+            semaphore.close(actor);
+        }
+        state.lock = lock;
+    }
+
+    /// Opens the lock's semaphore: beside the segment, if that is attached.
+    fn open_lock(&self) -> Option<i32> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if let Some(semaphore) = &state.semaphore {
+            return Some(semaphore.id());
+        }
+        let actor = self.actor(state);
+        let opened = match &state.lock {
+            LockKey::Unset | LockKey::Failed => {
+                state.lock = LockKey::Failed;
+                fail(state, texts::unable_to_lock("QSharedMemory::lock"));
+                return None;
+            }
+            LockKey::Of(places) => match state.attached.as_ref().map(Attached::place) {
+                Some(place) => {
+                    let semaphore = place.semaphore.as_deref();
+                    semaphore.map_or_else(
+                        || {
+                            semaphore::resolve(
+                                &actor,
+                                places,
+                                Role::Lock {
+                                    of_new_segment: false,
+                                },
+                            )
+                        },
+                        |path| {
+                            Semaphore::open(
+                                &actor,
+                                place,
+                                path,
+                                Role::Lock {
+                                    of_new_segment: false,
+                                },
+                            )
+                        },
+                    )
+                }
+                None => semaphore::resolve(
+                    &actor,
+                    places,
+                    Role::Lock {
+                        of_new_segment: false,
+                    },
+                ),
+            },
+        };
+        match opened {
+            Ok(semaphore) => {
+                let id = semaphore.id();
+                self.keep(state, semaphore);
+                Some(id)
+            }
+            Err(trouble) => {
+                let detail = detail(&actor, &trouble);
+                let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
+                fail(state, error);
+                None
+            }
+        }
+    }
+
+    /// Forgets a semaphore that was removed, so that the next attempt looks for another.
+    fn forget_lock(&self, id: i32) {
+        let mut state = self.state();
+        if state
+            .semaphore
+            .as_ref()
+            .is_some_and(|semaphore| semaphore.id() == id)
+        {
+            self.semaphore.store(NONE, Ordering::Release);
+            state.semaphore = None;
+        }
+    }
+
+    pub(super) fn keep(&self, state: &mut State<K>, semaphore: Semaphore<K>) {
+        self.semaphore.store(semaphore.id(), Ordering::Release);
+        state.semaphore = Some(semaphore);
+    }
+}
