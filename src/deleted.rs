@@ -36,8 +36,11 @@ pub(crate) fn find<K: Kernel>(actor: &Actor<K>, path: &Path, leads: Leads) -> Op
     let device = kernel.lstat(directory).ok()?.dev;
     let project = actor.options.generation.project_id(path);
     let files = kernel.inodes(directory, "qipc_");
-    may_be_lost(&keys, project, device, &files).then(|| ())?;
-    KeyFile::deleted(actor, path)
+    if may_be_lost(&keys, project, device, &files) {
+        KeyFile::deleted(actor, path)
+    } else {
+        None
+    }
 }
 
 /// Whether one of these keys could be made of a file of this project id and device, and of none

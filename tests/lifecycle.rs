@@ -1,5 +1,7 @@
 //! The life of a segment and its lock on the running kernel, in one process.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ fn file_stat(stat: &libc::stat) -> FileStat {
 }
 
 /// Gives a new key file the mode and group that its policy wants.
-fn finish_shared(kernel: &Linux, fd: Fd, mode: u32, group: Option<u32>) {
+fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
     if let Some(gid) = group {
         let _ = kernel.fchgrp(fd, gid);
     }
@@ -140,12 +140,12 @@ impl Kernel for Linux {
             // Not on this file system.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
                 let fd = self.open(path, Open::New(mode))?;
-                finish_shared(self, fd, mode, group);
+                finish_shared(*self, fd, mode, group);
                 return Ok(fd);
             }
             Err(errno) => return Err(errno),
         };
-        finish_shared(self, fd.as_raw_fd(), mode, group);
+        finish_shared(*self, fd.as_raw_fd(), mode, group);
         let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
         unistd::linkat(
             AT_FDCWD,
