@@ -20,24 +20,31 @@ const SHOWN: usize = 3;
 
 #[test]
 fn qt5_answers_the_same_call_by_call() {
-    compare(Build::QT5, Build::QSHM5, USUAL);
+    compare(Build::QT5, Build::QSHM5, User::Root, USUAL);
 }
 
 #[test]
 fn qt6_answers_the_same_call_by_call() {
-    compare(Build::QT6, Build::QSHM6, USUAL);
+    compare(Build::QT6, Build::QSHM6, User::Root, USUAL);
+}
+
+/// What root makes by way of sudo belongs to the user, and the answers are the
+/// same. (Half of the sequences run as an ordinary user in any case.)
+#[test]
+fn qt5_answers_the_same_by_sudo() {
+    compare(Build::QT5, Build::QSHM5, User::SUDO_ALICE, FEW);
 }
 
 /// The premise of the comparison: Qt's answers depend on the calls alone.
 #[test]
 fn qt5_and_qt6_answer_the_same_call_by_call() {
-    compare(Build::QT5, Build::QT6, FEW);
+    compare(Build::QT5, Build::QT6, User::Root, FEW);
 }
 
-fn compare(oracle: Build, subject: Build, usual: &str) {
+fn compare(oracle: Build, subject: Build, user: User, usual: &str) {
     let Some(world) = World::new() else { return };
-    let wanted = sequences(&world, oracle, usual);
-    let found = sequences(&world, subject, usual);
+    let wanted = sequences(&world, oracle, user, usual);
+    let found = sequences(&world, subject, user, usual);
     let hung = |all: &[Sequence], seed| all.iter().any(|s| s.seed == seed && s.hangs);
 
     let mut different = Vec::new();
@@ -63,7 +70,7 @@ fn compare(oracle: Build, subject: Build, usual: &str) {
         different.len()
     ));
     for (wanted, found) in different.iter().take(SHOWN) {
-        show(&world, oracle, subject, wanted, found);
+        show(&world, [oracle, subject], user, wanted, found);
     }
     assert!(
         different.is_empty(),
@@ -117,10 +124,10 @@ impl Sequence {
     }
 }
 
-fn sequences(world: &World, build: Build, usual: &str) -> Vec<Sequence> {
+fn sequences(world: &World, build: Build, user: User, usual: &str) -> Vec<Sequence> {
     let asked = std::env::var("QSHM_TEST_CALLS").unwrap_or_else(|_| usual.to_owned());
     let finished = world
-        .launch("calls", build)
+        .launch_as("calls", build, user)
         .args(asked.split_whitespace())
         .start()
         .finish(LONG)
@@ -160,7 +167,8 @@ fn left_out(sequences: &[Sequence]) {
 
 /// Takes calls away for as long as the two programs still differ, and shows
 /// what is left.
-fn show(world: &World, oracle: Build, subject: Build, wanted: &Sequence, found: &Sequence) {
+fn show(world: &World, builds: [Build; 2], user: User, wanted: &Sequence, found: &Sequence) {
+    let [oracle, subject] = builds;
     let first = wanted
         .lines
         .iter()
@@ -177,7 +185,7 @@ fn show(world: &World, oracle: Build, subject: Build, wanted: &Sequence, found: 
     let user = if wanted.seed % 2 == 1 {
         User::ALICE
     } else {
-        User::Root
+        user
     };
     let mut calls: Vec<&str> = wanted
         .lines
@@ -186,7 +194,7 @@ fn show(world: &World, oracle: Build, subject: Build, wanted: &Sequence, found: 
         .filter_map(|line| line.split(" ->").next())
         .collect();
     let run = |calls: &[&str]| {
-        let answers = [oracle, subject].map(|build| script(world, build, user, calls));
+        let answers = builds.map(|build| script(world, build, user, calls));
         // A sequence that no longer makes sense to Qt is no smaller case.
         let sound = answers[0].len() == calls.len() && answers[0].iter().all(|a| a.contains("->"));
         (sound && answers[0] != answers[1]).then_some(answers)
