@@ -284,7 +284,10 @@ fn make<K: Kernel>(
             return Err(trouble);
         }
     };
-    let courtesy = courtesy(actor, &room.place);
+    let courtesy = match &semaphore {
+        Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
+        None => courtesy(actor, &room.place),
+    };
     let made =
         make_segment(actor, &room, size).and_then(|id| match map(actor, &room, id, read_only, 1) {
             Ok((address, size)) => Ok((id, address, size)),
