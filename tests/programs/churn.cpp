@@ -102,8 +102,7 @@ class Churn
 public:
     Churn(const Settings &settings, Board *board)
         : settings(settings), board(board), random(settings.seed)
-    {
-    }
+    { }
 
     Sums run()
     {
@@ -186,8 +185,8 @@ private:
         if (!found.any())
             return;
         ++sums.left;
-        std::printf("left %d segments, %d semaphores, %d files\n", found.segments,
-                    found.semaphores, found.files);
+        std::printf("left %d segments, %d semaphores, %d files\n", found.segments, found.semaphores,
+                    found.files);
     }
 
     const Settings &settings;

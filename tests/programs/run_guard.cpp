@@ -99,7 +99,8 @@ void say(const char *text)
 void waitForEndOfInput()
 {
     char byte;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) { }
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
 }
 
 int runBlock(const QString &key, bool wrong)

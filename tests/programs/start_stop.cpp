@@ -34,7 +34,8 @@ static int fail(const char *what, const QSharedMemory &memory)
 static void waitForEndOfInput()
 {
     char byte;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) { }
+    while (::read(STDIN_FILENO, &byte, 1) > 0) {
+    }
 }
 
 int main(int argc, char **argv)

@@ -145,11 +145,13 @@ inline Left left()
     Left left;
     left.segments = linesAfterHeader("/proc/sysvipc/shm");
     left.semaphores = linesAfterHeader("/proc/sysvipc/sem");
-    QDirIterator all(QDir::tempPath(), QDir::AllEntries | QDir::Hidden | QDir::System | QDir::NoDotAndDotDot,
+    QDirIterator all(QDir::tempPath(),
+                     QDir::AllEntries | QDir::Hidden | QDir::System | QDir::NoDotAndDotDot,
                      QDirIterator::Subdirectories);
     while (all.hasNext()) {
         all.next();
-        const bool aside = all.fileInfo().isDir() && all.fileName().startsWith(QLatin1String("qshm-"));
+        const bool aside = all.fileInfo().isDir()
+                && all.fileName().startsWith(QLatin1String("qshm-"));
         left.files += !aside;
     }
     return left;

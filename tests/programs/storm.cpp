@@ -84,7 +84,8 @@ struct Pipe
     void waitForEnd() const
     {
         char byte;
-        while (::read(read, &byte, 1) > 0) { }
+        while (::read(read, &byte, 1) > 0) {
+        }
     }
 
 private:
@@ -106,8 +107,7 @@ class Round
 public:
     Round(const Settings &settings, std::mt19937 &random, Sums &sums, microseconds &span)
         : settings(settings), random(random), sums(sums), span(span)
-    {
-    }
+    { }
 
     void run()
     {
@@ -197,7 +197,8 @@ private:
             for (Starter &one : all) {
                 if (one.pid == pid)
                     one.gone = true;
-                if (one.pid == pid && one.victim && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+                if (one.pid == pid && one.victim && WIFSIGNALED(status)
+                    && WTERMSIG(status) == SIGKILL)
                     ++sums.killed;
                 else if (one.pid == pid && status != 0)
                     noteDeath(status);
@@ -269,7 +270,8 @@ private:
     void reap(Clock::time_point until)
     {
         const auto alive = [this] {
-            return std::count_if(all.begin(), all.end(), [](const Starter &one) { return !one.gone; });
+            return std::count_if(all.begin(), all.end(),
+                                 [](const Starter &one) { return !one.gone; });
         };
         while (alive() && Clock::now() < until) {
             killThoseDue(true);

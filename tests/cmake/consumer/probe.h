@@ -14,7 +14,7 @@ inline std::string ownerOfAttach()
     bool (QSharedMemory::*member)(QSharedMemory::AccessMode) = &QSharedMemory::attach;
     void *address = nullptr;
     std::memcpy(&address, &member, sizeof address);
-    Dl_info info{};
+    Dl_info info {};
     return dladdr(address, &info) != 0 ? info.dli_fname : "nobody";
 }
 
