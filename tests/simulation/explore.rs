@@ -87,12 +87,12 @@ impl Automaton {
     fn add(&mut self, scenario: &Scenario, before: usize, reply: Option<Reply>) -> usize {
         let mut recorded = Vec::new();
         let (mut at, mut answer) = (before, reply.clone());
-        while let Some(reply) = answer {
+        while let Some(reply) = answer.take() {
             let Next::Call(call) = self.histories[at].next.clone() else {
                 panic!("an answer without a call");
             };
             recorded.push((call, reply));
-            answer = self.histories[at].reply.clone();
+            answer.clone_from(&self.histories[at].reply);
             at = self.histories[at].before;
         }
         recorded.reverse();
@@ -241,11 +241,10 @@ impl<'a> Search<'a> {
         while wrong.is_none() && self.trail.len() < limit {
             let next = match order {
                 Order::Broad => queue.pop_front(),
-                Order::Deep => queue.pop_back(),
                 Order::Spread if dice.chance(2) && !queue.is_empty() => {
                     queue.swap_remove_back(dice.roll(queue.len()))
                 }
-                Order::Spread => queue.pop_back(),
+                Order::Deep | Order::Spread => queue.pop_back(),
             };
             let Some((state, place)) = next else { break };
             if let Err(what) = self.expand(&state, place, &mut queue) {
@@ -455,7 +454,7 @@ impl<'a> Search<'a> {
             let _ = writeln!(story, "  {pid}: {line}");
         }
         let _ = writeln!(story, "  => {what}");
-        readable(story + &state.world.inventory())
+        readable(&(story + &state.world.inventory()))
     }
 }
 
@@ -475,7 +474,7 @@ pub fn show_reply(reply: &Reply) -> String {
 }
 
 /// Long file names by their first letters: M is the segment's key file, S the semaphore's.
-pub fn readable(story: String) -> String {
+pub fn readable(story: &str) -> String {
     let mut short = story
         .replace("qipc_sharedmemory_", "M-")
         .replace("qipc_systemsem_", "S-");

@@ -16,7 +16,9 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::too_many_lines,
-    clippy::similar_names
+    clippy::similar_names,
+    // Calls that can't fail answer like those that can.
+    clippy::unnecessary_wraps
 )]
 
 mod conformance;

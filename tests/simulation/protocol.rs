@@ -499,6 +499,22 @@ fn root_clears_its_leftover_while_the_user_starts() {
     search_some(&scenario, 1, SOME);
 }
 
+/// A key is half a device and a quarter of an inode number: another program's segment, in use,
+/// has the key that our new key file leads to.
+#[test]
+fn another_key_leads_to_the_same_number() {
+    for reuse_inodes in [false, true] {
+        let name = format!("the key is taken, inodes used again: {reuse_inodes}");
+        let mut scenario = scenario(&name, &[user(), user()], logic);
+        scenario.world.reuse_inodes = reuse_inodes;
+        let mut world = scenario.world.clone();
+        let key = key_of_new_file(&mut world, SEGMENT_FILE);
+        let Cred { uid, gid } = user().cred;
+        scenario.world.plant_segment(key, Cred { uid, gid }, 1);
+        search_some(&scenario, 1, SOME);
+    }
+}
+
 /// Nothing of the user's is left: what there is belongs to root's leftover.
 fn nothing_left_aside(world: &World) -> Result<(), String> {
     let mut own = world.clone();

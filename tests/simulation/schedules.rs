@@ -42,9 +42,12 @@ struct State {
     /// Who is to be killed at which of its calls, and whether before it or while it waits.
     plan: Vec<Option<(usize, bool)>>,
     calls: Vec<usize>,
-    log: Vec<(Pid, Option<(Cred, Call)>, Option<Reply>)>,
+    log: Vec<Entry>,
     wrong: Option<String>,
 }
+
+/// A call, if it was one and not the process's end, and its answer, if it has one yet.
+type Entry = (Pid, Option<(Cred, Call)>, Option<Reply>);
 
 /// Answers one process's calls.
 struct Task {
@@ -55,7 +58,7 @@ struct Task {
 /// Runs random schedules of a scenario.
 pub fn random(scenario: &Scenario, schedules: usize, seed: u64) -> Ran {
     let runner = Runner::new(RandomScheduler::new_from_seed(seed, schedules), config());
-    all(scenario, move |one| drop(runner.run(one)))
+    all(scenario, move |one| runner.run(one))
 }
 
 /// Runs schedules in which priorities change at `depth` points.
@@ -64,7 +67,7 @@ pub fn pct(scenario: &Scenario, depth: usize, schedules: usize, seed: u64) -> Ra
         PctScheduler::new_from_seed(seed, depth, schedules),
         config(),
     );
-    all(scenario, move |one| drop(runner.run(one)))
+    all(scenario, move |one| runner.run(one))
 }
 
 fn config() -> Config {
@@ -74,7 +77,7 @@ fn config() -> Config {
     config
 }
 
-fn all(scenario: &Scenario, run: impl FnOnce(Box<dyn Fn() + Send + Sync>)) -> Ran {
+fn all(scenario: &Scenario, run: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> usize) -> Ran {
     let ran = Arc::new(std::sync::Mutex::new(Ran::default()));
     let (inside, scenario) = (ran.clone(), scenario.clone());
     let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -87,7 +90,7 @@ fn all(scenario: &Scenario, run: impl FnOnce(Box<dyn Fn() + Send + Sync>)) -> Ra
                 ran.kills += one.kills;
                 ran.wrong = one.wrong;
             }
-        }));
+        }))
     }));
     let mut ran = std::mem::take(&mut *ran.lock().unwrap());
     if outcome.is_err() {
@@ -295,12 +298,18 @@ impl State {
             let _ = match call {
                 None => writeln!(story, "  {pid}: ends"),
                 Some((cred, call)) => {
-                    writeln!(story, "  {pid}: [{}] {call:?} -> {reply:?}", cred.uid)
+                    let reply = reply.as_ref().map_or("(waits)".to_owned(), show_reply);
+                    writeln!(
+                        story,
+                        "  {pid}: [{}] {} -> {reply}",
+                        cred.uid,
+                        call.to_line()
+                    )
                 }
             };
         }
         let _ = writeln!(story, "  => {what}");
-        let story = readable(story + &self.world.inventory());
+        let story = readable(&(story + &self.world.inventory()));
         self.wrong.get_or_insert(story);
     }
 }

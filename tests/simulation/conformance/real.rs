@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -60,7 +61,6 @@ pub struct Machine {
     inodes: HashMap<u64, u64>,
     pids: HashMap<i32, i32>,
     root: PathBuf,
-    listener: UnixListener,
     directory: PathBuf,
     _namespace: namespace::Namespace,
 }
@@ -79,7 +79,6 @@ impl Machine {
         nix::unistd::chown(&fifo, Some(Uid::from_raw(2001)), Some(Gid::from_raw(2001))).unwrap();
         world.plant("/tmp/link", FileKind::Link, 0, 0, 0o777);
         world.plant("/tmp/fifo", FileKind::Other, 2001, 2001, 0o644);
-        let listener = UnixListener::bind(directory.join("socket")).unwrap();
         Self {
             workers: Vec::new(),
             segments: HashMap::new(),
@@ -87,7 +86,6 @@ impl Machine {
             inodes: HashMap::new(),
             pids: HashMap::new(),
             root,
-            listener,
             directory,
             _namespace: namespace,
         }
@@ -95,25 +93,22 @@ impl Machine {
 
     /// Starts a process; it gets the next number, as in the model.
     pub fn start(&mut self, cred: Cred) {
-        let socket = self.directory.join("socket");
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "conformance::worker::worker",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(VARIABLE, format!("{} {}", cred.uid, socket.display()))
-            .stdin(Stdio::null())
+        let (stream, theirs) = UnixStream::pair().unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "conformance::worker::worker"])
+            .args(["--ignored", "--nocapture"])
+            .env(VARIABLE, cred.uid.to_string())
+            .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let stream = accept(&self.listener, &mut child);
         let mut lines = BufReader::new(stream.try_clone().unwrap());
         let mut tid = String::new();
         lines.read_line(&mut tid).unwrap();
-        self.pids
-            .insert(number_of(self.workers.len()), child.id().cast_signed());
+        self.pids.insert(
+            number_of(self.workers.len()),
+            i32::try_from(child.id()).unwrap(),
+        );
         self.workers.push(Some(Worker {
             child,
             tid: tid.trim().parse().expect("a worker that is ready"),
@@ -276,10 +271,8 @@ impl Machine {
                 equal("number of files", expected.len(), real.len())?;
                 let known = expected
                     .iter()
-                    .filter_map(|ino| self.inodes.get(&ino.cast_unsigned()));
-                let unknown = known
-                    .filter(|ino| !real.contains(&ino.cast_signed()))
-                    .count();
+                    .filter_map(|ino| self.inodes.get(&(*ino as u64)));
+                let unknown = known.filter(|ino| !real.contains(&(**ino as i64))).count();
                 equal("files that are not there", 0, unknown)
             }
             (expected, real) => equal("answer", expected, real),
@@ -365,27 +358,6 @@ impl Drop for Machine {
     }
 }
 
-fn accept(listener: &UnixListener, child: &mut Child) -> UnixStream {
-    listener.set_nonblocking(true).unwrap();
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        match listener.accept() {
-            Ok((stream, _)) => {
-                stream.set_nonblocking(false).unwrap();
-                return stream;
-            }
-            Err(_) => {
-                assert!(
-                    child.try_wait().unwrap().is_none(),
-                    "a worker ended before its first call"
-                );
-                assert!(Instant::now() < deadline, "a worker does not come");
-                std::thread::sleep(Duration::from_micros(200));
-            }
-        }
-    }
-}
-
 fn fresh_directory() -> PathBuf {
     let pid = std::process::id();
     for number in 0.. {
@@ -405,6 +377,7 @@ fn learn(map: &mut HashMap<i32, i32>, expected: i32, real: i32) -> Result<(), St
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // Half of the callers have references.
 fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, real: T) -> Result<(), String> {
     if expected == real {
         Ok(())

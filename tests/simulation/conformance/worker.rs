@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
@@ -11,7 +12,7 @@ use qshm::kernel::{Errno, Kernel, Linux};
 
 use crate::model::call::{Call, DONE, Line, Reply, Value, fail, list, number};
 
-/// Where to connect to, as `uid path`.
+/// Whom to become. The socket to the test is the standard input.
 pub const VARIABLE: &str = "QSHM_CONFORMANCE_WORKER";
 
 /// Not a test: this program is started again, with this alone, for every real process.
@@ -22,9 +23,9 @@ fn worker() {
         println!("SKIPPED: only useful when started by the conformance test");
         return;
     };
-    let (uid, path) = told.split_once(' ').unwrap();
-    let mut stream = UnixStream::connect(path).unwrap();
-    let uid: u32 = uid.parse().unwrap();
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let mut stream = UnixStream::from(socket);
+    let uid: u32 = told.parse().unwrap();
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(
         crate::model::UMASK,
     ));

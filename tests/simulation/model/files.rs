@@ -58,9 +58,9 @@ impl World {
         let ino = loop {
             let free = |ino: &u64| !self.inodes.contains_key(ino);
             if self.reuse_inodes {
-                break (base..).find(free).unwrap();
+                break (base..=u64::MAX).find(free).unwrap();
             }
-            let next = base + u64::from(self.next_number(For::Inode, base.cast_signed()));
+            let next = base + u64::from(self.next_number(For::Inode, base as i64));
             if !self.inodes.contains_key(&next) {
                 break next;
             }
@@ -88,7 +88,7 @@ impl World {
         } else {
             inode.mode
         };
-        cred.uid == 0 || wanted & !granted & 0o7 == 0
+        cred.uid == 0 || granted & wanted == wanted
     }
 
     /// The directory that a path ends in, which every directory on the way lets us look into.
@@ -182,7 +182,7 @@ impl World {
             name.parent() == Some(directory) && file.starts_with(prefix.as_bytes())
         };
         let found = self.names.iter().filter(|(name, _)| wanted(name));
-        list(found.map(|(_, ino)| ino.cast_signed()))
+        list(found.map(|(_, ino)| *ino as i64))
     }
 
     /// What `/proc/PID/fd` of the user's processes and of root's shows to this one.
@@ -205,7 +205,7 @@ impl World {
 
     fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
         let fds = &mut self.processes[who].fds;
-        let fd = (3..).find(|fd| !fds.contains_key(fd)).unwrap();
+        let fd = (3..=Fd::MAX).find(|fd| !fds.contains_key(fd)).unwrap();
         fds.insert(fd, Handle { ino, lock: None });
         fd
     }

@@ -241,7 +241,7 @@ impl World {
         } else {
             perm.mode
         };
-        cred.uid == 0 || wanted & !granted & 0o7 == 0
+        cred.uid == 0 || granted & wanted == wanted
     }
 
     fn in_group(&self, who: Pid, cred: Cred, gid: u32) -> bool {

@@ -126,10 +126,7 @@ impl World {
             Life::LosesSemaphores => self.undo(who),
             Life::LosesFiles => {
                 // In order, up to the first that somebody else can notice.
-                loop {
-                    let Some((fd, handle)) = self.processes[who].fds.first_key_value() else {
-                        break;
-                    };
+                while let Some((fd, handle)) = self.processes[who].fds.first_key_value() {
                     let (fd, locked) = (*fd, handle.lock.is_some());
                     self.close(who, fd);
                     if locked {
