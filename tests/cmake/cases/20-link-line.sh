@@ -1,5 +1,5 @@
 # With pkg-config and the compiler alone: what linkers are asked to do in the field.
-# shellcheck shell=bash disable=SC2154,SC2086
+# shellcheck shell=bash disable=SC2154,SC2086,SC2046,SC2206,SC2164
 
 pkg() {
     PKG_CONFIG_PATH="$plain/installed/lib/pkgconfig" pkg-config "$@"

@@ -1,5 +1,5 @@
 # cargo missing or too old, and Rust libraries of others.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2164
 
 configure_with_cargo() {
     cmake -S "$source" -B "$work/cargo try" -DQSHM_CARGO="$1"
