@@ -7,6 +7,7 @@
 #include "calls_keys.h"
 
 #include <QByteArray>
+#include <QHash>
 #include <QList>
 #include <QSharedMemory>
 #include <QSystemSemaphore>
@@ -17,6 +18,7 @@
 #include <memory>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 class Actor
 {
@@ -236,14 +238,27 @@ private:
             std::printf(" %s", segment.constData());
     }
 
-    // The System V key of an object is made of its key file's inode number. Qt
-    // sometimes unlinks the key file of a semaphore that lives on; were the
-    // number used again, two locks would be one, and Qt would hang, in some runs.
+    // The System V key of an object is made of the last 16 bits of its key
+    // file's inode number. Qt sometimes unlinks the key file of a semaphore that
+    // lives on; were the number used again, two locks would be one, in some runs:
+    // so every file is kept open. Two numbers that end alike are chance.
     static void keepInodes()
     {
+        static QHash<ushort, ino_t> known;
         const QDir temp(QDir::tempPath());
-        for (const QString &name : temp.entryList(QDir::Files | QDir::System | QDir::Hidden))
-            open(temp.filePath(name).toUtf8().constData(), O_PATH | O_CLOEXEC);
+        for (const QString &name : temp.entryList(QDir::Files | QDir::System | QDir::Hidden)) {
+            struct stat status;
+            const QByteArray path = temp.filePath(name).toUtf8();
+            if (lstat(path.constData(), &status) != 0)
+                continue;
+            const ushort end = ushort(status.st_ino);
+            if (!known.contains(end)) {
+                known[end] = status.st_ino;
+                open(path.constData(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+            } else if (known[end] != status.st_ino) {
+                std::printf("# two keys are alike\n");
+            }
+        }
     }
 
     // In one line, and without the temp directory's name.
