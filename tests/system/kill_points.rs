@@ -187,6 +187,92 @@ fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Alice is there; bob steps aside, and is killed while he does.
+#[test]
+fn who_steps_aside_starts_after_a_kill_at_each_call() {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let build = under_test::qt6();
+    let begin = || {
+        let mut holder = Traced {
+            args: vec!["kill points".to_owned(), "hold".to_owned()],
+            ..start_stop(&world, build, User::ALICE)
+        }
+        .alone()
+        .start();
+        holder.expect("number 0");
+        holder
+    };
+    let bob = start_stop(&world, build, User::BOB);
+    let mut holder = begin();
+    // His log line names alice's process, for which all of /proc is read:
+    // calls that change nothing, and never the same number of them.
+    let calls: Vec<Call> = bob
+        .record()
+        .into_iter()
+        .filter(|call| !["statx", "close", "readlink", "newfstatat"].contains(&call.name.as_str()))
+        .filter(|call| !call.text.contains("\"/proc/"))
+        .collect();
+    let mut failures = Vec::new();
+    let mut missed = 0;
+    for (turn, call) in calls.iter().enumerate() {
+        // Now she is still there when he starts again, now she has gone.
+        let stays = turn % 2 == 0;
+        missed += i32::from(bob.kill_at(call).is_err());
+        if !stays {
+            holder.close_stdin();
+            holder.wait();
+        }
+        let next = next_start(bob.alone(), &["number 0", "ended"]);
+        if stays {
+            holder.close_stdin();
+            holder.wait();
+        }
+        if let Err(why) = next.and_then(|()| clean(&world)) {
+            failures.push(format!("killed at {} ({stays}): {why}", call.text));
+            world.restart();
+        }
+        holder = begin();
+    }
+    println!(
+        "{} kill points, {missed} missed, {} failed",
+        calls.len(),
+        failures.len()
+    );
+    assert!(missed < 10, "{missed} of {} missed", calls.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A semaphore of its own around it all, as run guards have.
+#[test]
+fn a_run_guard_starts_after_a_kill_at_each_call() {
+    let Some(world) = World::new() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let guard = |user| Traced {
+        world: &world,
+        program: program("run_guard", under_test::qt5()),
+        args: vec!["guard".to_owned()],
+        user,
+    };
+    let killed = guard(User::SUDO_ALICE);
+    let calls = killed.record();
+    let mut failures = Vec::new();
+    for call in &calls {
+        let kill = killed.kill_at(call);
+        let next = next_start(guard(User::ALICE).alone(), &["first"]);
+        if let Err(why) = kill.and(next).and_then(|()| clean(&world)) {
+            failures.push(format!("killed at {}: {why}", call.text));
+            world.restart();
+        }
+    }
+    println!("{} kill points, {} failed", calls.len(), failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 /// The example itself, as an application is built.
 #[test]
 fn the_example_starts_after_a_kill_at_each_call() {

@@ -15,4 +15,5 @@ mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
 pub use programs::{Build, Flavour, program};
+pub use sysvipc::{Segment, Semaphore};
 pub use world::{World, say, skipped};

@@ -112,6 +112,7 @@ impl Traced<'_> {
     pub fn kill_at(&self, call: &Call) -> Result<(), String> {
         let what = format!("{}:signal=KILL:when={}", call.name, call.nth);
         let mut running = self.injected(&what).start();
+        running.close_stdin();
         // strace dies of what its program died of.
         match running.wait_within(DEADLINE).map(|status| status.signal()) {
             None => Err("the program that is killed hung".to_owned()),
