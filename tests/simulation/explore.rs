@@ -7,122 +7,20 @@
 //! step that was seen in another state already costs a look into a table. Without either, the
 //! number of schedules of two processes of 40 calls each has 23 digits.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
-use std::rc::Rc;
+mod automaton;
+mod fingerprint;
+mod story;
 
-use crate::model::call::{Call, Cred, Line, Reply};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::model::call::Reply;
 use crate::model::{Life, Pid, Step, World};
 use crate::scenario::{Rest, Scenario, Time};
-use crate::sim_process::{Answers, End, SimProcess, Status, run};
+use crate::sim_process::Status;
 use crate::{Dice, seed};
-
-/// What a program does after a history.
-#[derive(Clone, Debug)]
-enum Next {
-    Call(Rc<(Cred, Call)>),
-    Finished,
-    Wrong(String),
-}
-
-/// A history: the one before it and one more answer.
-struct History {
-    before: usize,
-    reply: Option<Reply>,
-    next: Next,
-    status: Status,
-    after: HashMap<Reply, usize>,
-}
-
-/// Plays recorded answers, then stops the program and remembers the call.
-struct Tape {
-    recorded: Vec<(Rc<(Cred, Call)>, Reply)>,
-    position: Cell<usize>,
-    next: Rc<RefCell<Option<(Cred, Call)>>>,
-}
-
-impl Answers for Tape {
-    fn answer(&self, cred: Cred, call: &Call, _: &Status) -> Option<Reply> {
-        let position = self.position.replace(self.position.get() + 1);
-        let Some((recorded, reply)) = self.recorded.get(position) else {
-            *self.next.borrow_mut() = Some((cred, call.clone()));
-            return None;
-        };
-        assert!(
-            (&recorded.0, &recorded.1) == (&cred, call),
-            "the program depends on something else than the kernel's answers: it called {recorded:?}, and now {call:?}"
-        );
-        Some(reply.clone())
-    }
-}
-
-/// All histories of one process that were met so far.
-struct Automaton {
-    pid: Pid,
-    histories: Vec<History>,
-}
-
-impl Automaton {
-    fn new(scenario: &Scenario, pid: Pid) -> Self {
-        let mut automaton = Self {
-            pid,
-            histories: Vec::new(),
-        };
-        automaton.add(scenario, 0, None);
-        automaton
-    }
-
-    /// The history that an answer leads to.
-    fn after(&mut self, scenario: &Scenario, history: usize, reply: Reply) -> usize {
-        if let Some(after) = self.histories[history].after.get(&reply) {
-            return *after;
-        }
-        let after = self.add(scenario, history, Some(reply.clone()));
-        self.histories[history].after.insert(reply, after);
-        after
-    }
-
-    fn add(&mut self, scenario: &Scenario, before: usize, reply: Option<Reply>) -> usize {
-        let mut recorded = Vec::new();
-        let (mut at, mut answer) = (before, reply.clone());
-        while let Some(reply) = answer.take() {
-            let Next::Call(call) = self.histories[at].next.clone() else {
-                panic!("an answer without a call");
-            };
-            recorded.push((call, reply));
-            answer.clone_from(&self.histories[at].reply);
-            at = self.histories[at].before;
-        }
-        recorded.reverse();
-        let next = Rc::new(RefCell::new(None));
-        let tape = Tape {
-            recorded,
-            position: Cell::new(0),
-            next: next.clone(),
-        };
-        let member = &scenario.members[self.pid];
-        let process = SimProcess::new(self.pid, &member.user, tape);
-        let next = match run(&process, &member.program) {
-            End::Finished => Next::Finished,
-            End::Stopped => {
-                let call = next.take().unwrap();
-                Next::Call(Rc::new(call))
-            }
-            End::Wrong(what) => Next::Wrong(what),
-        };
-        let status = process.status();
-        self.histories.push(History {
-            before,
-            reply,
-            next,
-            status,
-            after: HashMap::new(),
-        });
-        self.histories.len() - 1
-    }
-}
+use automaton::{Automaton, Next};
+use fingerprint::fingerprint;
+pub use story::{readable, show_reply};
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct State {
@@ -415,128 +313,5 @@ impl<'a> Search<'a> {
             world: &state.world,
             killed: &killed,
         })
-    }
-
-    /// What happened, call by call.
-    fn story(&mut self, place: usize, last: Option<Choice>, what: &str) -> String {
-        let mut choices: Vec<Choice> = last.into_iter().collect();
-        let mut at = place;
-        while let (before, Some(choice)) = self.trail[at] {
-            choices.push(choice);
-            at = before;
-        }
-        choices.reverse();
-        let mut state = State {
-            world: self.scenario.start(),
-            at: vec![0; self.automata.len()],
-            kills: self.scenario.kills,
-        };
-        let mut story = format!("{}: {what}\n", self.scenario.name);
-        for choice in choices {
-            let (Choice::Call(pid)
-            | Choice::Resume(pid)
-            | Choice::TimeOut(pid)
-            | Choice::Kill(pid)
-            | Choice::Die(pid)) = choice;
-            let history = self.automata[pid].histories.get(state.at[pid]);
-            let call = match history.map(|history| &history.next) {
-                Some(Next::Call(call)) => format!("[{}] {}", call.0.uid, call.1.to_line()),
-                _ => String::new(),
-            };
-            let reply = self.take(&mut state, choice);
-            let line = match choice {
-                Choice::Call(_) => format!("{call} -> {}", show(&reply)),
-                Choice::Resume(_) => format!("  goes on: {call} -> {}", show(&reply)),
-                Choice::TimeOut(_) => format!("  gives up: {call} -> {}", show(&reply)),
-                Choice::Kill(_) => format!("is killed, before or in {call}"),
-                Choice::Die(_) => format!("  dies on: {:?}", state.world.processes[pid].life),
-            };
-            let _ = writeln!(story, "  {pid}: {line}");
-        }
-        let _ = writeln!(story, "  => {what}");
-        readable(&(story + &state.world.inventory()))
-    }
-}
-
-fn show(reply: &Result<Option<Reply>, String>) -> String {
-    match reply {
-        Ok(None) => "(waits, or has ended)".to_owned(),
-        Ok(Some(reply)) => show_reply(reply),
-        Err(what) => what.clone(),
-    }
-}
-
-pub fn show_reply(reply: &Reply) -> String {
-    match reply {
-        Ok(_) => reply.to_line(),
-        Err(errno) => format!("{:?}", qshm::kernel::Errno::from_raw(*errno)),
-    }
-}
-
-/// Long file names by their first letters: M is the segment's key file, S the semaphore's.
-pub fn readable(story: &str) -> String {
-    let mut short = story
-        .replace("qipc_sharedmemory_", "M-")
-        .replace("qipc_systemsem_", "S-");
-    for hash in [
-        "3d52a6d8fedcc48a65297c07bf5f7e3e41aab5aa",
-        "22e7bac1fc9f9d47f8af3c4b9a3a4a2ae60dfd42",
-    ] {
-        short = short.replace(hash, "");
-    }
-    short
-}
-
-/// Two states with the same 128 bits are taken for one.
-fn fingerprint(value: &impl Hash) -> u128 {
-    let mut hasher = Fold(0x9e37_79b9_7f4a_7c15, 0x2545_f491_4f6c_dd1d);
-    value.hash(&mut hasher);
-    u128::from(hasher.0) << 64 | u128::from(hasher.1)
-}
-
-/// A hasher of two halves that is faster than the standard one.
-struct Fold(u64, u64);
-
-impl Fold {
-    fn fold(&mut self, word: u64) {
-        let fold = |state: u64, by: u64| {
-            let product = u128::from(state ^ word) * u128::from(by);
-            (product as u64) ^ ((product >> 64) as u64)
-        };
-        (self.0, self.1) = (
-            fold(self.0, 0xa076_1d64_78bd_642f).wrapping_add(0xe703_7ed1_a0b4_28db),
-            fold(self.1.rotate_left(23), 0x8ebc_6af0_9c88_c6e3).wrapping_add(self.0),
-        );
-    }
-}
-
-impl Hasher for Fold {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.fold(u64::from_le_bytes(word));
-        }
-        self.fold(bytes.len() as u64);
-    }
-
-    fn write_u8(&mut self, number: u8) {
-        self.fold(number.into());
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.fold(number.into());
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.fold(number);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.fold(number as u64);
     }
 }

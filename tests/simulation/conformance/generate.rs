@@ -14,8 +14,10 @@ use crate::model::process::number_of;
 use crate::model::{Pid, Waiting, World};
 
 const KEYS: [i32; 3] = [0x5101_0001, 0x5101_0002, 0x5101_0003];
-const IPC_MODES: [u32; 8] = [0o600, 0o600, 0o640, 0o660, 0o666, 0o400, 0o200, 0];
-const FILE_MODES: [u32; 6] = [0o600, 0o640, 0o644, 0o666, 0o400, 0];
+const IPC_MODES: [u32; 10] = [
+    0o600, 0o600, 0o660, 0o666, 0o666, 0o666, 0o640, 0o400, 0o200, 0,
+];
+const FILE_MODES: [u32; 8] = [0o600, 0o640, 0o644, 0o644, 0o666, 0o666, 0o400, 0];
 const IDS: [u32; 3] = [0, 2001, 2002];
 /// Longer than any real call takes, short enough to be waited for.
 const SHORT: Wait = Wait::AtMost(Duration::from_millis(4));
@@ -86,7 +88,8 @@ impl Generator {
             ),
             5 => Call::ShmRemove(id),
             6..9 => Call::ShmAttach(id, dice.chance(30)),
-            _ if attached.is_empty() => Call::ShmDetach(0x1000),
+            _ if attached.is_empty() && dice.chance(5) => Call::ShmDetach(0x1000),
+            _ if attached.is_empty() => Call::ShmAttach(id, dice.chance(30)),
             9 | 10 => Call::ShmDetach(dice.one_of(&attached)),
             _ => {
                 let address = dice.one_of(&attached);

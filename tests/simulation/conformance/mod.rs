@@ -7,6 +7,7 @@
 
 mod generate;
 mod real;
+mod translate;
 mod worker;
 
 use std::fs;

@@ -1,19 +1,18 @@
-//! Files, their permissions and their locks: open(2), stat(2), chmod(2), flock(2), unlink(2),
-//! mkdir(2), rmdir(2).
+//! Files and their permissions: open(2), stat(2), chmod(2), chown(2).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use qshm::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Open, Wait};
+use qshm::kernel::{Errno, Fd, FileKind, FileStat, Open};
 
-use super::call::{Cred, DONE, Reply, Value, fail, list, number};
-use super::process::{Handle, Waiting};
-use super::{For, Pid, Step, World, spread};
+use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::process::Handle;
+use super::{For, Pid, World, spread};
 
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-const EXECUTE: u32 = 1;
+pub(super) const READ: u32 = 4;
+pub(super) const WRITE: u32 = 2;
+pub(super) const EXECUTE: u32 = 1;
 
 /// The umask of every process.
 pub const UMASK: u32 = 0o022;
@@ -47,11 +46,11 @@ impl World {
         &self.inodes[&ino]
     }
 
-    fn inode_mut(&mut self, ino: u64) -> &mut Inode {
+    pub(super) fn inode_mut(&mut self, ino: u64) -> &mut Inode {
         self.inodes.get_mut(&ino).unwrap()
     }
 
-    fn new_inode(&mut self, path: &Path, kind: FileKind, cred: Cred, mode: u32) -> u64 {
+    pub(super) fn new_inode(&mut self, path: &Path, kind: FileKind, cred: Cred, mode: u32) -> u64 {
         // The low 16 bits count for a key_t, so they have to differ.
         let named = name_hash(path);
         let base = u64::from(named & 0xfff) << 4;
@@ -79,7 +78,7 @@ impl World {
         ino
     }
 
-    fn file_may(&self, who: Pid, cred: Cred, ino: u64, wanted: u32) -> bool {
+    pub(super) fn file_may(&self, who: Pid, cred: Cred, ino: u64, wanted: u32) -> bool {
         let inode = self.inode(ino);
         let granted = if cred.uid == inode.uid {
             inode.mode >> 6
@@ -92,7 +91,7 @@ impl World {
     }
 
     /// The directory that a path ends in, which every directory on the way lets us look into.
-    fn parent(&self, who: Pid, cred: Cred, path: &Path) -> Result<u64, Errno> {
+    pub(super) fn parent(&self, who: Pid, cred: Cred, path: &Path) -> Result<u64, Errno> {
         let parents: Vec<&Path> = path.ancestors().skip(1).collect();
         let mut last = None;
         for directory in parents.into_iter().rev() {
@@ -176,34 +175,7 @@ impl World {
             && (cred.uid != 0 || for_root)
     }
 
-    pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
-        let wanted = |name: &Path| {
-            let file = name.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
-            name.parent() == Some(directory) && file.starts_with(prefix.as_bytes())
-        };
-        let found = self.names.iter().filter(|(name, _)| wanted(name));
-        list(found.map(|(_, ino)| *ino as i64))
-    }
-
-    /// What `/proc/PID/fd` of the user's processes and of root's shows to this one.
-    pub(super) fn open_deleted(&mut self, who: Pid, cred: Cred, path: &Path, uid: u32) -> Reply {
-        let named = name_hash(path);
-        let shown = self.processes.iter().filter(|process| {
-            let owner = process.cred.uid;
-            [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
-        });
-        let mut files = shown.flat_map(|process| process.fds.values());
-        let found = files.find(|handle| {
-            let inode = self.inode(handle.ino);
-            inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)
-        });
-        match found.map(|handle| handle.ino) {
-            Some(ino) => number(self.new_fd(who, ino)),
-            None => fail(Errno::ENOENT),
-        }
-    }
-
-    fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
+    pub(super) fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
         let fds = &mut self.processes[who].fds;
         let fd = (3..=Fd::MAX).find(|fd| !fds.contains_key(fd)).unwrap();
         fds.insert(fd, Handle { ino, lock: None });
@@ -228,7 +200,7 @@ impl World {
         }
     }
 
-    fn drop_link(&mut self, ino: u64) {
+    pub(super) fn drop_link(&mut self, ino: u64) {
         let inode = self.inode_mut(ino);
         inode.links = match inode.kind {
             FileKind::Directory => 0,
@@ -306,114 +278,8 @@ impl World {
         self.inode_mut(ino).gid = gid;
         DONE
     }
-
-    pub(super) fn flock(&mut self, who: Pid, fd: Fd, lock: FileLock, wait: Wait) -> Step {
-        let Some(handle) = self.processes[who].fds.get_mut(&fd) else {
-            return Step::Answer(fail(Errno::EBADF));
-        };
-        if lock == FileLock::Unlock {
-            handle.lock = None;
-            return Step::Answer(DONE);
-        }
-        if handle.lock == Some(lock) {
-            return Step::Answer(DONE);
-        }
-        // A conversion gives the old lock up first, also if the new one is not to be had.
-        handle.lock = None;
-        if self.can_lock(who, fd, lock) {
-            self.take_lock(who, fd, lock);
-            return Step::Answer(DONE);
-        }
-        if wait == Wait::No {
-            return Step::Answer(fail(Errno::EAGAIN));
-        }
-        self.processes[who].waiting = Some(Waiting::Lock { fd, lock, wait });
-        Step::Waits
-    }
-
-    pub(super) fn can_lock(&self, who: Pid, fd: Fd, lock: FileLock) -> bool {
-        let ino = self.processes[who].fds[&fd].ino;
-        let others = self.processes.iter().flat_map(|process| {
-            let own = process.pid == who;
-            process
-                .fds
-                .iter()
-                .filter(move |(other, _)| !own || **other != fd)
-        });
-        others
-            .filter(|(_, handle)| handle.ino == ino)
-            .all(|(_, handle)| match handle.lock {
-                None => true,
-                Some(FileLock::Shared) => lock == FileLock::Shared,
-                Some(_) => false,
-            })
-    }
-
-    pub(super) fn take_lock(&mut self, who: Pid, fd: Fd, lock: FileLock) {
-        self.processes[who].fds.get_mut(&fd).unwrap().lock = Some(lock);
-    }
-
-    /// What unlink(2) and rmdir(2) check alike.
-    fn removable(&self, who: Pid, cred: Cred, path: &Path) -> Result<u64, Errno> {
-        let directory = self.parent(who, cred, path)?;
-        let ino = *self.names.get(path).ok_or(Errno::ENOENT)?;
-        if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
-            return Err(Errno::EACCES);
-        }
-        let sticky = self.inode(directory).mode & 0o1000 != 0;
-        let owners = [0, self.inode(ino).uid, self.inode(directory).uid];
-        if sticky && !owners.contains(&cred.uid) {
-            return Err(Errno::EPERM);
-        }
-        Ok(ino)
-    }
-
-    pub(super) fn unlink(&mut self, who: Pid, cred: Cred, path: &Path) -> Reply {
-        let ino = match self.removable(who, cred, path) {
-            Ok(ino) => ino,
-            Err(errno) => return fail(errno),
-        };
-        if self.inode(ino).kind == FileKind::Directory {
-            return fail(Errno::EISDIR);
-        }
-        self.names.remove(path);
-        self.drop_link(ino);
-        DONE
-    }
-
-    pub(super) fn mkdir(&mut self, who: Pid, cred: Cred, path: &Arc<Path>, mode: u32) -> Reply {
-        let directory = match self.parent(who, cred, path) {
-            Ok(ino) => ino,
-            Err(errno) => return fail(errno),
-        };
-        if self.names.contains_key(path) {
-            return fail(Errno::EEXIST);
-        }
-        if !self.file_may(who, cred, directory, WRITE | EXECUTE) {
-            return fail(Errno::EACCES);
-        }
-        let ino = self.new_inode(path, FileKind::Directory, cred, mode & 0o1777 & !UMASK);
-        self.names.insert(path.clone(), ino);
-        DONE
-    }
-
-    pub(super) fn rmdir(&mut self, who: Pid, cred: Cred, path: &Path) -> Reply {
-        let ino = match self.removable(who, cred, path) {
-            Ok(ino) => ino,
-            Err(errno) => return fail(errno),
-        };
-        if self.inode(ino).kind != FileKind::Directory {
-            return fail(Errno::ENOTDIR);
-        }
-        if self.names.keys().any(|name| name.parent() == Some(path)) {
-            return fail(Errno::ENOTEMPTY);
-        }
-        self.names.remove(path);
-        self.drop_link(ino);
-        DONE
-    }
 }
 
-fn name_hash(path: &Path) -> u32 {
+pub(super) fn name_hash(path: &Path) -> u32 {
     spread(path.as_os_str().as_bytes().iter().copied())
 }

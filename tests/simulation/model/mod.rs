@@ -10,7 +10,9 @@
 //! (they concern O_CREAT without O_EXCL), contents of files, links in the middle of a path.
 
 pub mod call;
+mod directories;
 mod files;
+mod locks;
 pub mod process;
 mod segments;
 mod semaphores;

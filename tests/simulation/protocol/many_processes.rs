@@ -1,0 +1,70 @@
+//! Random schedules of up to five processes.
+
+use std::sync::Arc;
+
+use super::in_the_way::leftover_of_root;
+use super::judge::{clean, clean_for_strangers};
+use super::programs::{logic, logic_attach_first, next_run_guard, next_start, run_guard};
+use super::{OTHER, everybody, roll, root, scenario, user};
+use crate::scenario::nothing_left;
+use crate::sim_process::{End, User, run_alone};
+
+#[test]
+fn strangers_and_root_at_once() {
+    let other = User::plain(OTHER);
+    let users = [user(), root(), other.clone(), user(), User::root_for(OTHER)];
+    let mut scenario = scenario(
+        "create else attach, two identities and root for both",
+        &users,
+        logic,
+    );
+    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start());
+    roll(&scenario, 3);
+    leftover_of_root(&mut scenario.world);
+    scenario.name = "the same, with root's leftover".to_owned();
+    let next = next_start();
+    scenario.at_rest = Arc::new(move |rest| {
+        let mut world = rest.world.clone();
+        for user in [
+            user(),
+            User::plain(OTHER),
+            User::root_for(OTHER),
+            root(),
+            user(),
+            User::plain(OTHER),
+        ] {
+            let (after, end, _) = run_alone(world, &user, &next);
+            if end != End::Finished {
+                return Err(format!("G3: {user:?}: {end:?}"));
+            }
+            world = after;
+        }
+        nothing_left(&world, &[])
+    });
+    roll(&scenario, 3);
+}
+
+#[test]
+fn run_guards_at_once() {
+    let users = [user(), root(), user(), root()];
+    let mut scenario = scenario("RunGuard, four of one identity", &users, run_guard);
+    scenario.at_rest = clean(everybody(), next_run_guard(), &[]);
+    roll(&scenario, 2);
+}
+
+#[test]
+fn up_to_five_at_once() {
+    let users = [user(), root(), user(), root(), user()];
+    roll(
+        &scenario("create else attach, five of one identity", &users, logic),
+        3,
+    );
+    roll(
+        &scenario(
+            "attach else create, five of one identity",
+            &users,
+            logic_attach_first,
+        ),
+        3,
+    );
+}

@@ -1,0 +1,130 @@
+//! Every interleaving of two processes.
+
+use std::sync::Arc;
+
+use qshm::{AccessMode, ErrorKind};
+
+use super::judge::{clean, clean_for_strangers};
+use super::programs::*;
+use super::{OTHER, SOME, everybody, root, scenario, search, search_some, user};
+use crate::scenario::{Time, member, nothing_left};
+use crate::sim_process::{End, User, run_alone};
+
+#[test]
+fn one_user_twice() {
+    search(
+        &scenario(
+            "create else attach, user and user",
+            &[user(), user()],
+            logic,
+        ),
+        1,
+    );
+}
+
+#[test]
+fn one_user_twice_where_inode_numbers_are_never_used_again() {
+    let mut scenario = scenario("the same on tmpfs", &[user(), user()], logic);
+    scenario.world.reuse_inodes = false;
+    search(&scenario, 1);
+}
+
+#[test]
+fn root_and_its_user() {
+    search(
+        &scenario(
+            "create else attach, root and user",
+            &[root(), user()],
+            logic,
+        ),
+        1,
+    );
+}
+
+#[test]
+fn attach_first() {
+    search_some(
+        &scenario(
+            "attach else create, root and user",
+            &[root(), user()],
+            logic_attach_first,
+        ),
+        1,
+        SOME,
+    );
+}
+
+#[test]
+fn the_lock_outlives_the_segment() {
+    search_some(
+        &scenario(
+            "lock after detach, user and user",
+            &[user(), user()],
+            logic_lock_outlives,
+        ),
+        1,
+        SOME,
+    );
+}
+
+#[test]
+fn two_objects_in_a_process() {
+    let users = [user(), user()];
+    let mut scenario = scenario("two objects, user and user", &users, logic);
+    scenario.members[0] = member(user(), logic_two_objects);
+    search_some(&scenario, 1, SOME);
+}
+
+#[test]
+fn run_guards() {
+    let mut scenario = scenario("RunGuard, user and user", &[user(), user()], run_guard);
+    scenario.at_rest = clean(everybody(), next_run_guard(), &[]);
+    search_some(&scenario, 1, SOME);
+}
+
+#[test]
+fn two_strangers() {
+    let mut scenario = scenario(
+        "create else attach, user and other",
+        &[user(), User::plain(OTHER)],
+        logic,
+    );
+    scenario.at_rest = clean_for_strangers(vec![user(), User::plain(OTHER)], next_start());
+    search(&scenario, 1);
+}
+
+/// Any wait may give up at any moment: then a call may fail with `Busy`, but nothing else.
+#[test]
+fn impatient_waits() {
+    let name = "any wait may give up, user and user";
+    let mut scenario = scenario(name, &[user(), user()], |process| {
+        let memory = memory(process);
+        let may_fail = [ErrorKind::Busy, ErrorKind::NotFound];
+        if !memory.create(4, AccessMode::ReadWrite) && !memory.attach(AccessMode::ReadWrite) {
+            if !may_fail.contains(&memory.error().kind()) {
+                failed(process, &memory, "create and attach");
+            }
+            return;
+        }
+        process.note(|status| status.attached = true);
+        if memory.lock() {
+            process.note(|status| status.locked = Some(0));
+            process.poke(memory.data() as usize, 1);
+            unlocked(process, &memory);
+        } else if memory.error().kind() != ErrorKind::LockError {
+            failed(process, &memory, "lock");
+        }
+        left(process, &memory);
+    });
+    scenario.time = Time::Hasty;
+    // What one process could not clear, because it would have had to wait, the next one does.
+    let next = next_start();
+    scenario.at_rest = Arc::new(move |rest| {
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next);
+        if end != End::Finished {
+            return Err(format!("the next start: {end:?}"));
+        }
+        nothing_left(&world, &[])
+    });
+    search_some(&scenario, 0, SOME);
+}
