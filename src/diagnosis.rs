@@ -9,7 +9,6 @@ use crate::actor::Actor;
 use crate::kernel::{IpcId, IpcKey, IpcPerm, Kernel, ShmStat};
 use crate::key::ipc_key;
 use crate::place::{Place, Places};
-use crate::trouble::Obstacle;
 
 pub(crate) use words::explain;
 
@@ -191,15 +190,5 @@ fn segment_report<K: Kernel>(kernel: &K, path: PathBuf, key: IpcKey, id: IpcId) 
         },
         stat,
         processes: kernel.attached_processes(id),
-    }
-}
-
-/// The report on the object that is in the way, for an error's text.
-fn of_obstacle<K: Kernel>(kernel: &K, obstacle: &Obstacle) -> Option<SegmentReport> {
-    match obstacle {
-        Obstacle::Segment { key, id, .. } => {
-            Some(segment_report(kernel, PathBuf::new(), *key, *id))
-        }
-        _ => None,
     }
 }

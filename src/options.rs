@@ -12,6 +12,7 @@ use once_cell::sync::Lazy;
 use crate::access::Access;
 use crate::kernel;
 use crate::key::Generation;
+use crate::notes;
 
 /// What happens to a segment that no process is attached to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,7 +108,8 @@ impl OptionsUpdate {
             let value = value.filter(|value| !value.is_empty())?;
             let parsed = parse(&value);
             if parsed.is_none() {
-                log::warn!(target: "qshm", "{name}={value} is not understood and is ignored");
+                let text = format!("{name}={value} is not understood and is ignored");
+                notes::warn(notes::QSHM, text);
             }
             parsed
         }

@@ -3,8 +3,8 @@
 mod lock;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::actor::Actor;
 use crate::diagnosis::{self, Diagnosis};
@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Linux};
 use crate::key::{self, Key};
+use crate::notes::{self, Guard};
 use crate::options::OptionsUpdate;
 use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
@@ -117,8 +118,8 @@ impl<K: Kernel> SharedMemory<K> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Guard<'_, State<K>> {
+        Guard::of(&self.state)
     }
 
     fn actor(&self, state: &State<K>) -> Actor<K> {
@@ -242,7 +243,7 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(Found::Nothing { key_file, obstacle }) => {
                 let mut error = texts::not_found(key_file);
                 if let Some(obstacle) = obstacle {
-                    error = error.with_detail(diagnosis::explain(&actor.kernel, &obstacle));
+                    error = error.with_detail(diagnosis::explain(&actor, &places, &obstacle));
                 }
                 fail(state, error)
             }
@@ -357,7 +358,7 @@ impl<K: Kernel> SharedMemory<K> {
         let actor = self.actor(state);
         let held = self.locked_by.load(Ordering::Acquire) == self.kernel.getpid();
         if held {
-            log::warn!(target: "qt", "QSharedMemory::lock: already locked");
+            notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
         }
         // First, so that nobody who closes the semaphore now takes it for held and leaves it to us.
         if held {
@@ -379,7 +380,9 @@ fn fail_by<K: Kernel>(
     call: Call,
 ) -> bool {
     let native = matches!(state.chosen, Chosen::Native(_));
-    let error = texts::of_segment(trouble, call, native).with_detail(detail(actor, trouble));
+    let places = SharedMemory::<K>::places(&state.chosen, actor.identity.uid);
+    let error =
+        texts::of_segment(trouble, call, native).with_detail(detail(actor, &places, trouble));
     if texts::is_of_lock_key(&error) && state.semaphore.is_none() {
         state.lock = LockKey::Failed;
     }
@@ -392,10 +395,10 @@ fn fail<K: Kernel>(state: &mut State<K>, error: Error) -> bool {
 }
 
 /// What is known more of some trouble, for behind Qt's text.
-pub(crate) fn detail<K: Kernel>(actor: &Actor<K>, trouble: &Trouble) -> String {
+pub(crate) fn detail<K: Kernel>(actor: &Actor<K>, places: &Places, trouble: &Trouble) -> String {
     let name = |path: &Path| path.display().to_string();
     match trouble {
-        Trouble::InTheWay(obstacle) => diagnosis::explain(&actor.kernel, obstacle),
+        Trouble::InTheWay(obstacle) => diagnosis::explain(actor, places, obstacle),
         Trouble::Busy(path) => format!(
             "another process keeps {} locked for longer than {} ms",
             name(path),

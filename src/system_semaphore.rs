@@ -1,13 +1,14 @@
 //! `QSystemSemaphore`, call by call.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
 use crate::key::{self, Key};
+use crate::notes::Guard;
 use crate::options::OptionsUpdate;
 use crate::place::Places;
 use crate::semaphore::{self, Role, Semaphore};
@@ -95,8 +96,8 @@ impl<K: Kernel> SystemSemaphore<K> {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Guard<'_, State<K>> {
+        Guard::of(&self.state)
     }
 
     fn actor(&self, state: &State<K>) -> Actor<K> {
@@ -231,7 +232,8 @@ impl<K: Kernel> SystemSemaphore<K> {
                 Some(id)
             }
             Err(trouble) => {
-                state.error = texts::of_semaphore(&trouble).with_detail(detail(&actor, &trouble));
+                state.error =
+                    texts::of_semaphore(&trouble).with_detail(detail(&actor, &places, &trouble));
                 None
             }
         }

@@ -1,14 +1,17 @@
 //! The diagnosis in words, for people and for the end of error texts.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use nix::unistd::{Uid, User};
 
-use crate::kernel::{IpcPerm, Kernel};
+use crate::actor::Actor;
+use crate::kernel::{FileKind, FileStat, IpcPerm, Kernel};
+use crate::place::Places;
 use crate::trouble::{FileFault, Obstacle};
 
 use super::{
-    Diagnosis, PlaceReport, Process, SegmentReport, SemaphoreReport, Verdict, of_obstacle,
+    Diagnosis, PlaceReport, Process, SegmentReport, SemaphoreReport, Verdict, is_live, report,
 };
 
 /// A user by name, where there is one.
@@ -87,77 +90,89 @@ fn semaphore_words(semaphore: &SemaphoreReport) -> String {
     text
 }
 
-/// The command that removes what is in the way at a place.
+/// The command that removes what is in the way at a place: each object before its key file.
+/// Empty while the segment is in use, since it is nobody's to remove then.
 pub(super) fn command(place: &PlaceReport) -> String {
-    let mut text = String::from("sudo ipcrm");
-    let live = place
-        .segment
-        .as_ref()
-        .and_then(|segment| segment.stat)
-        .is_some_and(|stat| stat.attached > 0);
-    if live {
-        // Nobody's to remove while it is in use.
+    if is_live(place) {
         return String::new();
     }
+    let mut objects = String::new();
     if let Some(segment) = &place.segment {
-        let _ = write!(text, " -m {}", segment.object.id);
+        let _ = write!(objects, " -m {}", segment.object.id);
     }
     if let Some(semaphore) = &place.semaphore {
-        let _ = write!(text, " -s {}", semaphore.object.id);
+        let _ = write!(objects, " -s {}", semaphore.object.id);
     }
-    for file in &place.files {
-        let _ = write!(
-            text,
-            "{} '{}'",
-            if text.contains(" rm ") {
-                ""
-            } else {
-                "; sudo rm -f"
-            },
-            file.display()
-        );
+    let files: Vec<String> = place
+        .files
+        .iter()
+        .map(|file| format!("'{}'", file.display()))
+        .collect();
+    match (objects.is_empty(), files.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => format!("sudo rm -f {}", files.join(" ")),
+        (false, true) => format!("sudo ipcrm{objects}"),
+        (false, false) => format!("sudo ipcrm{objects} && sudo rm -f {}", files.join(" ")),
     }
-    text
+}
+
+/// What is wrong with a file.
+fn file_words(path: &Path, fault: FileFault, stat: Option<FileStat>) -> String {
+    let what = match fault {
+        FileFault::Link => "is a symbolic link",
+        FileFault::NotPlain => "is not what belongs there",
+        FileFault::HardLinks => "has other hard links",
+        FileFault::Foreign => "is not ours",
+        FileFault::Unreadable => "may not be opened",
+    };
+    let owner = stat.map_or(String::new(), |stat| {
+        format!(
+            ", belongs to {}, mode {:03o}",
+            user(stat.uid),
+            stat.mode & 0o777
+        )
+    });
+    format!("{} {what}{owner}", path.display())
 }
 
 /// What is in the way, whose it is and what clears it: the text behind an error's own.
-pub(crate) fn explain<K: Kernel>(kernel: &K, obstacle: &Obstacle) -> String {
-    match obstacle {
-        Obstacle::File { path, fault, stat } => {
-            let what = match fault {
-                FileFault::Link => "is a symbolic link",
-                FileFault::NotPlain => "is not a plain file",
-                FileFault::HardLinks => "has other hard links",
-                FileFault::Foreign => "is not ours",
-                FileFault::Unreadable => "may not be opened",
-            };
-            let owner = stat.map_or(String::new(), |stat| {
-                format!(", belongs to {}, mode {:03o}", user(stat.uid), stat.mode)
-            });
-            format!(
-                "{0} {what}{owner}; if no program uses it: sudo rm -r '{0}'",
+pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, places: &Places, obstacle: &Obstacle) -> String {
+    let place = report(actor, &places.machine);
+    let mut parts = Vec::new();
+    if let Obstacle::File { path, fault, stat } = obstacle {
+        parts.push(file_words(path, *fault, *stat));
+        if !place.files.contains(path) || place.segment.is_none() && place.semaphore.is_none() {
+            // Only the file: planted there, or of something that is gone.
+            let directory = stat.is_some_and(|stat| stat.kind == FileKind::Directory);
+            let remove = if directory { "rm -r" } else { "rm -f" };
+            parts.push(format!(
+                "if no program uses it: sudo {remove} '{}'",
                 path.display()
-            )
-        }
-        Obstacle::Segment { id, .. } => {
-            let words = of_obstacle(kernel, obstacle).map(|report| {
-                let live = report.stat.is_none_or(|stat| stat.attached > 0);
-                (segment_words(&report), live)
-            });
-            match words {
-                Some((words, true)) => words,
-                Some((words, false)) => format!("{words}; to clear it: sudo ipcrm -m {id}"),
-                None => obstacle.to_string(),
-            }
-        }
-        Obstacle::Semaphore { key, id, perm } => {
-            let perm = perm.or_else(|| kernel.sem_peek(*id));
-            format!(
-                "semaphore {key:#010x} (semid {id}) {}; if no program uses it: sudo ipcrm -s {id}",
-                ownership(perm)
-            )
+            ));
+            return parts.join("; ");
         }
     }
+    if let Some(segment) = &place.segment {
+        parts.push(segment_words(segment));
+    }
+    if let (Some(semaphore), false) = (&place.semaphore, is_live(&place)) {
+        parts.push(semaphore_words(semaphore));
+    }
+    if parts.is_empty() {
+        // Gone meanwhile.
+        return obstacle.to_string();
+    }
+    let command = command(&place);
+    if !command.is_empty() {
+        // A semaphore alone tells nothing of who has it open.
+        let when = if place.segment.is_some() {
+            "to clear it"
+        } else {
+            "if no program uses it"
+        };
+        parts.push(format!("{when}: {command}"));
+    }
+    parts.join("; ")
 }
 
 impl fmt::Display for Diagnosis {

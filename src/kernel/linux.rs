@@ -23,6 +23,7 @@ use super::{
     ShmStat, Wait,
 };
 use crate::diagnosis::Process;
+use crate::notes;
 
 /// The running kernel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -416,7 +417,8 @@ impl Drop for AsUser {
         let user = set_effective(libc::SYS_setresuid, self.uid);
         let group = set_effective(libc::SYS_setresgid, self.gid);
         if user.is_err() || group.is_err() {
-            log::error!(target: "qshm", "cannot go back to the rights of before: uid {}, gid {}", self.uid, self.gid);
+            let text = format!("cannot go back to uid {}, gid {}", self.uid, self.gid);
+            notes::warn(notes::QSHM, text);
         }
         // A change of ids clears both, see prctl(2). Another value than 1 can't be set and
         // needs no setting.

@@ -3,6 +3,7 @@
 use crate::actor::Actor;
 use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, ShmStat, Wait};
 use crate::key_file::KeyFile;
+use crate::notes;
 use crate::options::{InTheWay, Leftover};
 use crate::place::{Place, Places};
 use crate::semaphore::{self, Role, Semaphore};
@@ -70,7 +71,8 @@ impl<K: Kernel> Attached<K> {
             match make(actor, room, size, read_only) {
                 Ok((attached, semaphore)) => {
                     if let (Some(obstacle), Some(directory)) = (obstacle, aside) {
-                        log::warn!(target: "qshm", "{obstacle}; stepped aside to {}", directory.display());
+                        let text = format!("{obstacle}; stepped aside to {}", directory.display());
+                        notes::warn(notes::QSHM, text);
                     }
                     return Ok(Created::New(attached, semaphore));
                 }

@@ -3,6 +3,7 @@
 use crate::actor::Actor;
 use crate::kernel::{Errno, IpcId, Kernel, ShmStat};
 use crate::key_file::KeyFile;
+use crate::notes;
 use crate::place::Place;
 use crate::semaphore;
 use crate::trouble::{Obstacle, Trouble};
@@ -16,12 +17,14 @@ pub(crate) fn remove_leftover<K: Kernel>(
 ) -> Result<(), Trouble> {
     match actor.kernel.shm_remove(id) {
         Ok(()) => {
-            log::warn!(
-                target: "qshm",
-                "cleared what a crash left: segment of {} (shmid {id}, owner uid {}, last used by pid {})",
-                place.segment.display(),
-                stat.perm.uid,
-                stat.last_pid,
+            notes::warn(
+                notes::QSHM,
+                format!(
+                    "cleared what a crash left: segment of {} (shmid {id}, owner uid {}, last used by pid {})",
+                    place.segment.display(),
+                    stat.perm.uid,
+                    stat.last_pid,
+                ),
             );
             Ok(())
         }

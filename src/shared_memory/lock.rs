@@ -198,7 +198,8 @@ impl<K: Kernel> SharedMemory<K> {
                 Some(id)
             }
             Err(trouble) => {
-                let detail = detail(&actor, &trouble);
+                let places = Self::places(&state.chosen, actor.identity.uid);
+                let detail = detail(&actor, &places, &trouble);
                 let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
                 fail(state, error);
                 None
