@@ -87,7 +87,12 @@ impl<K: Kernel> Actor<K> {
 
     /// Makes a private directory.
     pub fn make_directory(&self, path: &Path) -> Result<(), Errno> {
-        self.make(|| self.kernel.mkdir(path, 0o700))
+        self.make(|| {
+            self.kernel.mkdir(path, 0o700)?;
+            // A umask may take the owner's rights too.
+            let _ = self.kernel.chmod(path, 0o700);
+            Ok(())
+        })
     }
 
     /// Makes a segment or a semaphore: `create` gets the mode, and `set` is called where the

@@ -87,6 +87,10 @@ impl<K: Kernel> KeyFile<K> {
                     if let Some(fault) = fault(actor, &stat) {
                         return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
                     }
+                    if made && stat.mode & 0o600 != 0o600 {
+                        // A umask that takes the owner's rights too.
+                        let _ = kernel.fchmod(fd, actor.options.access.key_file_mode());
+                    }
                     return Ok(Some(file));
                 }
                 Err(errno) => {
@@ -156,21 +160,40 @@ impl<K: Kernel> KeyFile<K> {
         self.pid == self.kernel.getpid()
     }
 
-    /// The same file with locks of its own, for a forked child.
-    pub fn reopened(&self) -> Result<Self, Trouble> {
-        let fd = self
-            .kernel
-            .reopen(self.fd)
-            .map_err(|errno| Trouble::system(Step::KeyFile, errno, &self.path))?;
-        Ok(KeyFile {
-            kernel: self.kernel.clone(),
-            fd,
-            pid: self.kernel.getpid(),
-            path: self.path.clone(),
-            stat: self.stat,
-            made: false,
-            deleted: self.deleted,
-        })
+    /// The same file, fit for locks again after the application has run: a forked child shares
+    /// the open file of its parent and needs one of its own; and where the application closed
+    /// all descriptors, the number may be a file of its own by now.
+    ///
+    /// # Errors
+    /// The descriptor is lost, and the path leads elsewhere.
+    pub fn awakened(self) -> Result<Self, Trouble> {
+        let kernel = &self.kernel;
+        let same = |fd| kernel.fstat(fd).is_ok_and(|now| now.same_file(&self.stat));
+        let kept = same(self.fd);
+        if kept && self.is_own() {
+            return Ok(self);
+        }
+        let opened = if kept {
+            kernel.reopen(self.fd)
+        } else {
+            kernel.open(&self.path, Open::Existing)
+        };
+        match opened {
+            Ok(fd) if same(fd) => Ok(KeyFile {
+                kernel: kernel.clone(),
+                fd,
+                pid: kernel.getpid(),
+                path: self.path.clone(),
+                stat: self.stat,
+                made: false,
+                deleted: self.deleted,
+            }),
+            Ok(fd) => {
+                kernel.close(fd);
+                Err(Trouble::system(Step::KeyFile, Errno::EBADF, &self.path))
+            }
+            Err(errno) => Err(Trouble::system(Step::KeyFile, errno, &self.path)),
+        }
     }
 
     /// The file that was deleted from this path, where a process of our identity has it open.
@@ -248,6 +271,16 @@ fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -
         _ => return Some(Trouble::system(step, errno, path)),
     };
     match actor.kernel.lstat(path) {
+        // Our own, made under a umask that took our rights, by a process that was killed then.
+        Ok(stat)
+            if fault == FileFault::Unreadable
+                && stat.kind == FileKind::Regular
+                && stat.uid == actor.identity.uid
+                && stat.mode & 0o400 == 0
+                && actor.kernel.chmod(path, 0o600).is_ok() =>
+        {
+            None
+        }
         Ok(stat) => Some(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat)))),
         Err(Errno::ENOENT) => None,
         Err(_) => Some(Trouble::system(step, errno, path)),

@@ -98,7 +98,7 @@ impl<K: Kernel> Semaphore<K> {
     pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
         for attempt in 0..ATTEMPTS {
             place.make_directory(actor)?;
-            let mut file = match KeyFile::open(actor, path, role.make(), Step::Semaphore) {
+            let mut file = match KeyFile::open(actor, path, role.make(), Step::SemaphoreFile) {
                 Ok(Some(file)) => file,
                 // The directory aside went with its last user.
                 Err(Trouble::System {
@@ -194,7 +194,7 @@ pub(crate) fn is_held_at<K: Kernel>(actor: &Actor<K>, path: &Path) -> bool {
 
 /// What of a place's semaphore is in the way of our identity, if it has one.
 pub(crate) fn obstacle<K: Kernel>(actor: &Actor<K>, path: &Path) -> Option<Obstacle> {
-    let file = match KeyFile::open(actor, path, Make::No, Step::Semaphore) {
+    let file = match KeyFile::open(actor, path, Make::No, Step::SemaphoreFile) {
         Ok(file) => file?,
         Err(Trouble::InTheWay(obstacle)) => return Some(obstacle),
         Err(_) => return None,

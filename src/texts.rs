@@ -129,7 +129,6 @@ pub(crate) fn of_segment(trouble: &Trouble, call: Call, native: bool) -> Error {
             Error::new(ErrorKind::Busy, "%1: unable to lock", call.function())
         }
         Trouble::System { step, errno, .. } => match step {
-            Step::KeyFile if is_shortage(*errno) => system(*errno, function),
             Step::KeyFile if native || *errno == Errno::ENAMETOOLONG => no_key(Call::Create),
             Step::KeyFile => lock_key_failed(ErrorKind::KeyError),
             Step::Key => Error::new(
@@ -144,7 +143,7 @@ pub(crate) fn of_segment(trouble: &Trouble, call: Call, native: bool) -> Error {
             ),
             Step::Segment => system(*errno, function),
             Step::Attach => system(*errno, attach),
-            Step::Semaphore => lock_key_failed(of_semaphore(trouble).kind()),
+            Step::Semaphore | Step::SemaphoreFile => lock_key_failed(of_semaphore(trouble).kind()),
         },
     }
 }
@@ -159,23 +158,16 @@ pub(crate) fn of_semaphore(trouble: &Trouble) -> Error {
             "QSystemSemaphore::handle",
         )
         .with_errno(Errno::EBUSY as i32),
-        Trouble::System { step, errno, .. } => match (step, errno) {
-            (Step::Key, _) => Error::new(
+        Trouble::System { step, errno, .. } => match step {
+            Step::Key => Error::new(
                 ErrorKind::KeyError,
                 "%1: ftok failed",
                 "QSystemSemaphore::handle:",
             ),
-            // The key file could not be made. Shortages have a code of their own.
-            (
-                _,
-                Errno::ENOENT
-                | Errno::ENOTDIR
-                | Errno::EACCES
-                | Errno::EPERM
-                | Errno::EROFS
-                | Errno::ENAMETOOLONG,
-            ) => no_semaphore_key_file(),
-            _ => system(*errno, "QSystemSemaphore::handle"),
+            Step::SemaphoreFile | Step::KeyFile => no_semaphore_key_file(),
+            Step::Semaphore | Step::Segment | Step::Attach => {
+                system(*errno, "QSystemSemaphore::handle")
+            }
         },
     }
 }
@@ -201,12 +193,4 @@ pub(crate) fn empty_semaphore_key() -> Error {
 /// A failed semop(2) of a `QSystemSemaphore`.
 pub(crate) fn of_operation(errno: Errno) -> Error {
     system(errno, "QSystemSemaphore::modifySemaphore")
-}
-
-/// Whether a call failed for want of something that may be there later.
-fn is_shortage(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::ENOSPC | Errno::EDQUOT | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE
-    )
 }

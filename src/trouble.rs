@@ -33,7 +33,9 @@ pub(crate) enum Step {
     Segment,
     /// shmat(2).
     Attach,
-    /// The semaphore and its key file.
+    /// The semaphore's key file.
+    SemaphoreFile,
+    /// semget(2) and semctl(2).
     Semaphore,
 }
 

@@ -1,6 +1,6 @@
 //! The life of a segment and its lock on the running kernel, in one process.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unsafe_code)]
 
 use std::path::Path;
 use std::time::Duration;
@@ -185,4 +185,46 @@ fn a_policy_that_shares_has_its_mode_whatever_the_umask() {
     }
     drop(memory);
     assert_eq!(temp.files(), 0);
+}
+
+#[test]
+fn an_application_that_closed_all_descriptors_keeps_its_own_locks() {
+    let temp = Temp::new("closed");
+    let (first, second) = (temp.memory(), temp.memory());
+    assert!(first.create(4, AccessMode::ReadWrite));
+    assert!(second.attach(AccessMode::ReadWrite));
+    // As a daemon does, but only the key files: other tests run beside this one.
+    let mine: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let target = std::fs::read_link(entry.path()).ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            target.starts_with(&temp.0).then_some(number)
+        })
+        .collect();
+    assert!(!mine.is_empty());
+    let own = temp.0.join("pid");
+    std::fs::write(&own, "1").unwrap();
+    for fd in &mine {
+        // The number now leads to a file of the application's, locked by it.
+        let file = std::fs::File::open(&own).unwrap();
+        file.lock_shared().unwrap();
+        renumber(&file, *fd);
+        std::mem::forget(file);
+    }
+    assert!(second.detach());
+    assert!(first.detach());
+    drop((first, second));
+    let other = std::fs::File::open(&own).unwrap();
+    assert!(other.try_lock().is_err(), "the application's lock is gone");
+    assert_eq!(temp.files(), 1);
+}
+
+/// Makes `number` another name of the file, as dup2(2).
+fn renumber(file: &std::fs::File, number: i32) {
+    use std::os::fd::IntoRawFd;
+    // SAFETY: the test has just made sure that nothing of its own has this number.
+    let made = unsafe { nix::unistd::dup2_raw(file, number) }.unwrap();
+    assert_eq!(made.into_raw_fd(), number);
 }

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
-use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag};
 use nix::unistd::{self, AccessFlags};
 
 use super::{
@@ -189,6 +189,11 @@ impl Kernel for Linux {
     fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno> {
         // SAFETY: two numbers; the kernel checks the descriptor.
         check(unsafe { libc::fchmod(fd, mode) }).map(drop)
+    }
+
+    fn chmod(&self, path: &Path, mode: u32) -> Result<(), Errno> {
+        let mode = Mode::from_bits_truncate(mode);
+        nix::sys::stat::fchmodat(AT_FDCWD, path, mode, FchmodatFlags::FollowSymlink)
     }
 
     fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno> {

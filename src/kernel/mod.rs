@@ -199,6 +199,12 @@ pub trait Kernel: Clone {
     /// fchmod(2).
     fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno>;
 
+    /// chmod(2), of a file or directory that only its owner, who calls, could have replaced. A
+    /// kernel that models no umask has no need of it.
+    fn chmod(&self, _path: &Path, _mode: u32) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+
     /// fchown(2) of the group alone.
     fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno>;
 

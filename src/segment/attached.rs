@@ -150,13 +150,7 @@ impl<K: Kernel> Attached<K> {
             address,
             ..
         } = self;
-        // A forked child shares its parent's open file, so the lock would not exclude the two.
-        let file = if file.is_own() {
-            Ok(file)
-        } else {
-            file.reopened()
-        };
-        let locked = file.and_then(|file| {
+        let locked = file.awakened().and_then(|file| {
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             Ok(file)
         });

@@ -26,12 +26,19 @@ impl<K: Kernel> Semaphore<K> {
     /// The same under the segment's lifecycle lock, which leaves the rest to its holder. Says
     /// whether the semaphore is gone.
     pub fn leave(self, actor: &Actor<K>) -> bool {
-        if !self.file.is_own() || !self.file.try_exclusive_as_last(actor) {
+        // A forked child shares its parent's lock and leaves it alone.
+        if !self.file.is_own() {
+            return false;
+        }
+        let Ok(file) = self.file.awakened() else {
+            return false;
+        };
+        if !file.try_exclusive_as_last(actor) {
             return false;
         }
         let held = matches!(self.role, Role::Lock { .. }) && is_held(&actor.kernel, self.id);
         let waiting = actor.kernel.sem_waiting(self.id);
-        !held && waiting.unwrap_or(0) == 0 && remove(actor, &self.file, self.key, self.id)
+        !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id)
     }
 }
 
@@ -70,7 +77,7 @@ fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
 /// Clears a semaphore that nobody uses, and its key file, by a path alone. `held`: it is we who
 /// keep it at 0.
 pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, held: bool) {
-    let Ok(Some(file)) = KeyFile::open(actor, path, Make::No, Step::Semaphore) else {
+    let Ok(Some(file)) = KeyFile::open(actor, path, Make::No, Step::SemaphoreFile) else {
         return;
     };
     if !file.try_exclusive_as_last(actor) || !file.is_in_place() {

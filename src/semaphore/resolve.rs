@@ -58,7 +58,7 @@ fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     if segment_lives(actor, place) {
         return true;
     }
-    match KeyFile::open(actor, path, Make::No, Step::Semaphore) {
+    match KeyFile::open(actor, path, Make::No, Step::SemaphoreFile) {
         Ok(Some(file)) if !file.try_exclusive() => true,
         Ok(Some(file)) => {
             drop(file);
