@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::stat::{Mode, umask};
 use qshm::{AccessMode, Key, OpenMode, SharedMemory, SystemSemaphore};
 
@@ -23,6 +25,11 @@ fn a_umask_that_takes_everything_stops_nobody() {
     umask(before);
     assert!(made, "{}", first.error());
     assert!(acquired, "{}", semaphore.error());
+    for entry in std::fs::read_dir(&temp).unwrap() {
+        // Root would not notice otherwise.
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
     let second = memory();
     assert!(second.attach(AccessMode::ReadWrite), "{}", second.error());
     drop((first, second, semaphore));
