@@ -323,6 +323,10 @@ impl Kernel for Linux {
         system_v::sem_get(id, libc::GETPID)
     }
 
+    fn sem_was_used(&self, id: IpcId) -> Result<bool, Errno> {
+        system_v::sem_was_used(id)
+    }
+
     fn sem_set_value(&self, id: IpcId, value: i32) -> Result<(), Errno> {
         system_v::sem_set_value(id, value)
     }

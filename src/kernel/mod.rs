@@ -275,8 +275,15 @@ pub trait Kernel: Clone {
     fn sem_waiting(&self, id: IpcId) -> Result<i32, Errno>;
 
     /// semctl(2) `GETPID`: who changed the value last, by semop, `SETVAL` or an undo at exit;
-    /// 0 if nobody has since the semaphore was made.
+    /// 0 if nobody has since the semaphore was made, or if it was somebody in a PID namespace
+    /// that this process can't see.
     fn sem_last_pid(&self, id: IpcId) -> Result<i32, Errno>;
+
+    /// Whether semop(2) ever changed the value: `sem_otime` is set, semctl(2) `IPC_STAT`. A
+    /// process in another PID namespace has no pid here, but this shows.
+    fn sem_was_used(&self, id: IpcId) -> Result<bool, Errno> {
+        self.sem_last_pid(id).map(|pid| pid != 0)
+    }
 
     /// semctl(2) `SETVAL`. Clears every process's undo of this semaphore.
     fn sem_set_value(&self, id: IpcId, value: i32) -> Result<(), Errno>;

@@ -1,8 +1,11 @@
 //! Which of a key's two semaphores to use when no segment decides it.
 
+use std::path::Path;
+
 use crate::actor::Actor;
 use crate::kernel::Kernel;
 use crate::key_file::{KeyFile, Make};
+use crate::notes;
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::trouble::{Step, Trouble};
@@ -29,7 +32,9 @@ pub(crate) fn resolve<K: Kernel>(
                     return Ok(semaphore);
                 }
                 semaphore.close(actor);
-                return Semaphore::open(actor, &places.aside, aside, role);
+                let semaphore = Semaphore::open(actor, &places.aside, aside, role)?;
+                say("others of ours are there", aside);
+                return Ok(semaphore);
             }
             Err(Trouble::InTheWay(in_the_way)) => {
                 if actor.options.in_the_way == InTheWay::Fail {
@@ -37,6 +42,7 @@ pub(crate) fn resolve<K: Kernel>(
                 }
                 let semaphore = Semaphore::open(actor, &places.aside, aside, role)?;
                 if obstacle(actor, machine).is_some() {
+                    say(&in_the_way.to_string(), aside);
                     return Ok(semaphore);
                 }
                 semaphore.close(actor);
@@ -45,6 +51,12 @@ pub(crate) fn resolve<K: Kernel>(
         }
     }
     Err(Trouble::Busy(machine.clone()))
+}
+
+/// Says in the log that a semaphore is not the one that others of the key use.
+fn say(why: &str, aside: &Path) {
+    let text = format!("{why}; stepped aside to {}", aside.display());
+    notes::warn(notes::QSHM, text);
 }
 
 /// Whether a process of ours uses the place aside. What a crash left there is cleared.

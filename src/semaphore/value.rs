@@ -7,12 +7,14 @@ use crate::trouble::{Step, Trouble};
 
 use super::segment_lives;
 
-/// Whether nobody has given it a value yet: its maker was killed, or is about to.
+/// Whether nobody has given it a value yet: its maker was killed, or is about to. That there is
+/// no last pid is not enough: so it looks for a process in another PID namespace too.
 pub(super) fn unset<K: Kernel>(kernel: &K, id: IpcId) -> Result<bool, Trouble> {
-    kernel
-        .sem_last_pid(id)
-        .map(|pid| pid == 0)
-        .map_err(|_| Trouble::Changed)
+    let look = || {
+        let touched = kernel.sem_last_pid(id)? != 0;
+        Ok(!touched && kernel.sem_value(id)? == 0 && !kernel.sem_was_used(id)?)
+    };
+    look().map_err(|_: Errno| Trouble::Changed)
 }
 
 pub(super) fn set_value<K: Kernel>(
@@ -39,12 +41,15 @@ pub(super) fn failed(key: IpcKey, errno: Errno) -> Trouble {
 }
 
 /// Whether somebody is inside the lock: its value is 0 and who brought it there lives. A dead
-/// holder's share the kernel has given back, so a 0 of the dead is the doing of a reset.
+/// holder's share the kernel has given back, so a 0 of the dead is the doing of a reset. Who is
+/// in a PID namespace that we can't see counts as living.
 pub(super) fn is_held<K: Kernel>(kernel: &K, id: IpcId) -> bool {
     kernel.sem_value(id) == Ok(0)
-        && kernel
-            .sem_last_pid(id)
-            .is_ok_and(|pid| pid != 0 && kernel.is_alive(pid))
+        && match kernel.sem_last_pid(id) {
+            Ok(0) => kernel.sem_was_used(id) == Ok(true),
+            Ok(pid) => kernel.is_alive(pid),
+            Err(_) => false,
+        }
 }
 
 /// Whether a lock that no process of ours uses has a value that is nobody's doing.

@@ -112,13 +112,21 @@ pub fn sem_create(key: IpcKey, mode: u32) -> Result<IpcId, Errno> {
     check(unsafe { libc::semget(key, 1, flags) })
 }
 
-pub fn sem_stat(id: IpcId) -> Result<SemStat, Errno> {
+fn sem_status(id: IpcId) -> Result<libc::semid_ds, Errno> {
     let mut status: MaybeUninit<libc::semid_ds> = MaybeUninit::uninit();
     // SAFETY: the kernel fills `status`, which lives here, and only then is it read.
-    let status = unsafe {
+    unsafe {
         check(libc::semctl(id, 0, libc::IPC_STAT, status.as_mut_ptr()))?;
-        status.assume_init()
-    };
+        Ok(status.assume_init())
+    }
+}
+
+pub fn sem_was_used(id: IpcId) -> Result<bool, Errno> {
+    sem_status(id).map(|status| status.sem_otime != 0)
+}
+
+pub fn sem_stat(id: IpcId) -> Result<SemStat, Errno> {
+    let status = sem_status(id)?;
     Ok(SemStat {
         perm: ipc_perm(&status.sem_perm),
         count: status.sem_nsems,

@@ -1,0 +1,71 @@
+//! Two processes that share everything but the PID namespace, as in a sandbox: neither sees the
+//! other's pid, and the lock must hold all the same.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+use std::time::Duration;
+
+use qshm::{AccessMode, Key, OpenMode, SharedMemory, SystemSemaphore};
+
+const NAME: &str = "QSHM_TEST_PID_NAMESPACE";
+
+fn key(kind: &str, name: &str) -> Key {
+    Key::new(format!("{kind}-{name}").as_bytes(), &qshm::key::temp_dir())
+}
+
+/// Run by the other test in a PID namespace of its own.
+#[test]
+fn inside() {
+    let Ok(name) = std::env::var(NAME) else {
+        return;
+    };
+    let memory = SharedMemory::new();
+    memory.set_key(key("segment", &name));
+    assert!(memory.attach(AccessMode::ReadWrite), "{}", memory.error());
+    assert!(!memory.try_lock(Duration::from_millis(50)));
+    let counter = SystemSemaphore::new();
+    counter.set_key(key("counter", &name), 1, OpenMode::Open);
+    // Its value was 0 and is now 1, not 2.
+    assert!(counter.release(1));
+    assert!(counter.acquire());
+}
+
+#[test]
+fn a_lock_holds_against_who_can_not_see_its_holder() {
+    let separate = ["--pid", "--fork", "--kill-child"];
+    let mut probe = Command::new("unshare");
+    if !probe
+        .args(separate)
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        println!("SKIPPED: no right to a PID namespace of its own");
+        return;
+    }
+    let name = std::process::id().to_string();
+    let memory = SharedMemory::new();
+    memory.set_key(key("segment", &name));
+    assert!(
+        memory.create(4, AccessMode::ReadWrite),
+        "{}",
+        memory.error()
+    );
+    assert!(memory.lock());
+    let counter = SystemSemaphore::new();
+    counter.set_key(key("counter", &name), 1, OpenMode::Open);
+    assert!(counter.acquire());
+
+    let status = Command::new("unshare")
+        .args(separate)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "inside", "--nocapture"])
+        .env(NAME, &name)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert!(memory.unlock());
+    assert!(memory.try_lock(Duration::from_millis(50)));
+    assert!(memory.unlock());
+}
