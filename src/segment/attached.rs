@@ -236,7 +236,7 @@ fn map<K: Kernel>(
     };
     let address = kernel.shm_attach(id, read_only).map_err(failed)?;
     let stat = kernel.shm_stat(id).map_err(failed).and_then(|stat| {
-        if stat.removed || stat.attached < attached {
+        if stat.removed || stat.attached < attached || !room.file.is_in_place() {
             Err(Trouble::Changed)
         } else {
             Ok(stat)

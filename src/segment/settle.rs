@@ -112,7 +112,7 @@ pub(super) fn lost<K: Kernel>(
     };
     file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
     match look(actor, place, &file.stat, purpose.want())? {
-        Look::Live { id } => Ok(Some(Room {
+        Look::Live { id } if !file.is_younger_than(id) => Ok(Some(Room {
             key: semaphore::usable_key(actor, &place.segment, &file.stat)?,
             place: place.clone(),
             file,
