@@ -78,7 +78,7 @@ fn root_clears_its_leftover_while_the_user_starts() {
 /// has the key that our new key file leads to.
 #[test]
 fn another_key_leads_to_the_same_number() {
-    for reuse_inodes in [false] {
+    for reuse_inodes in [false, true] {
         let name = format!("the key is taken, inodes used again: {reuse_inodes}");
         let mut scenario = scenario(&name, &[user(), user()], logic);
         scenario.world.reuse_inodes = reuse_inodes;
