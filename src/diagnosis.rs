@@ -10,18 +10,8 @@ use crate::kernel::{IpcId, IpcKey, IpcPerm, Kernel, ShmStat};
 use crate::key::ipc_key;
 use crate::place::{Place, Places};
 
+pub use crate::kernel::Process;
 pub(crate) use words::explain;
-
-/// A process that is attached to a segment, as far as the kernel lets us see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// Its pid.
-    pub pid: i32,
-    /// Its user.
-    pub uid: u32,
-    /// Its executable, or its name where that may not be seen.
-    pub program: String,
-}
 
 /// A segment or a semaphore.
 #[derive(Clone, Debug, PartialEq, Eq)]

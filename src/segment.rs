@@ -7,6 +7,7 @@
 mod attached;
 mod enter;
 mod look;
+mod room;
 mod settle;
 mod sweep;
 

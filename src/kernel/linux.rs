@@ -20,10 +20,9 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag};
 use nix::unistd::{self, AccessFlags};
 
 use super::{
-    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open, SemStat,
-    ShmStat, Wait,
+    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open, Process,
+    SemStat, ShmStat, Wait,
 };
-use crate::diagnosis::Process;
 
 use as_user::AsUser;
 

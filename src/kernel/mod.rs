@@ -16,8 +16,6 @@ use std::time::Duration;
 
 pub use nix::errno::Errno;
 
-use crate::diagnosis::Process;
-
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
 
@@ -110,6 +108,17 @@ pub struct SemStat {
     pub perm: IpcPerm,
     /// Number of semaphores in the set.
     pub count: u64,
+}
+
+/// A process that is attached to a segment, as far as the kernel lets us see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its pid.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its executable, or its name where that may not be seen.
+    pub program: String,
 }
 
 /// How [`Kernel::open`] opens.

@@ -9,7 +9,8 @@ use crate::place::{Place, Places};
 use crate::semaphore::{self, Role, Semaphore};
 use crate::trouble::{Obstacle, Step, Trouble};
 
-use super::enter::{Content, Entered, Purpose, Room, enter};
+use super::enter::enter;
+use super::room::{Content, Entered, Purpose, Room};
 use super::sweep::sweep;
 
 /// How often making or attaching begins again because others changed something meanwhile.

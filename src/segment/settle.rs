@@ -8,8 +8,8 @@ use crate::place::Place;
 use crate::semaphore;
 use crate::trouble::{Step, Trouble};
 
-use super::enter::{Content, Entered, Purpose, Room, nowhere};
 use super::look::{Look, look};
+use super::room::{Content, Entered, Purpose, Room, nowhere};
 use super::sweep::{remove_leftover, sweep};
 
 /// What a look at a locked place led to.

@@ -7,8 +7,7 @@ use std::fs::{self, DirEntry};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::super::{IpcId, IpcPerm, ShmStat};
-use crate::diagnosis::Process;
+use super::super::{IpcId, IpcPerm, Process, ShmStat};
 
 /// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
 fn row(name: &str, id: IpcId) -> Option<Vec<i64>> {

@@ -1,0 +1,74 @@
+//! One thread under another effective user and group: setresuid(2), setresgid(2), prctl(2).
+
+use super::super::Errno;
+use crate::notes;
+
+/// This thread under another effective user and group, until dropped.
+///
+/// The raw system calls change the calling thread alone, where glibc's functions of the same
+/// name change every thread. Real and saved ids stay, so nobody gains the right to signal or
+/// trace the process meanwhile.
+pub(super) struct AsUser {
+    uid: u32,
+    gid: u32,
+    dumpable: libc::c_int,
+    death_signal: libc::c_int,
+    parent: libc::pid_t,
+}
+
+/// Leaves an id as it is, see setresuid(2).
+const SAME: libc::c_long = -1;
+
+impl AsUser {
+    pub(super) fn become_user(uid: u32, gid: u32) -> Result<Self, Errno> {
+        let mut death_signal = 0;
+        // SAFETY: PR_GET_PDEATHSIG writes one int, which lives here; the others take numbers.
+        let back = unsafe {
+            libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut death_signal);
+            AsUser {
+                uid: libc::geteuid(),
+                gid: libc::getegid(),
+                dumpable: libc::prctl(libc::PR_GET_DUMPABLE),
+                death_signal,
+                parent: libc::getppid(),
+            }
+        };
+        // The group first: a user who is not root may not change it. If the second call fails,
+        // dropping `back` undoes the first.
+        set_effective(libc::SYS_setresgid, gid)?;
+        set_effective(libc::SYS_setresuid, uid)?;
+        Ok(back)
+    }
+}
+
+fn set_effective(call: libc::c_long, id: u32) -> Result<(), Errno> {
+    // SAFETY: three numbers to setresuid or setresgid, which change this thread's credentials.
+    Errno::result(unsafe { libc::syscall(call, SAME, libc::c_long::from(id), SAME) }).map(drop)
+}
+
+impl Drop for AsUser {
+    fn drop(&mut self) {
+        // Both succeed: the real or saved id is still the old one.
+        let user = set_effective(libc::SYS_setresuid, self.uid);
+        let group = set_effective(libc::SYS_setresgid, self.gid);
+        if user.is_err() || group.is_err() {
+            let text = format!("cannot go back to uid {}, gid {}", self.uid, self.gid);
+            notes::warn(notes::QSHM, text);
+        }
+        // A change of ids clears both, see prctl(2). Another value than 1 can't be set and
+        // needs no setting.
+        // SAFETY: numbers only; raise delivers a signal that the process asked for.
+        unsafe {
+            if self.dumpable == 1 {
+                libc::prctl(libc::PR_SET_DUMPABLE, 1);
+            }
+            if self.death_signal != 0 {
+                libc::prctl(libc::PR_SET_PDEATHSIG, self.death_signal);
+                if libc::getppid() != self.parent {
+                    // The parent died in between, when nothing could tell us.
+                    libc::raise(self.death_signal);
+                }
+            }
+        }
+    }
+}
