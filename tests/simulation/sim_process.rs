@@ -365,6 +365,11 @@ impl Kernel for SimProcess {
         self.numbers(&Call::Inodes(directory.into(), prefix.into()))
     }
 
+    fn sem_was_used(&self, id: IpcId) -> Result<bool, Errno> {
+        self.number::<i64>(&Call::SemWasUsed(id))
+            .map(|used| used != 0)
+    }
+
     fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
         self.number(&Call::OpenDeleted(path.into(), uid)).ok()
     }

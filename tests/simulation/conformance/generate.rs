@@ -46,6 +46,7 @@ impl Generator {
                 Call::SemValue(*id),
                 Call::SemWaiting(*id),
                 Call::SemLastPid(*id),
+                Call::SemWasUsed(*id),
             ]);
         }
         calls
@@ -117,6 +118,7 @@ impl Generator {
         match dice.roll(14) {
             0 if dice.chance(30) => Call::SemKeys,
             0 => Call::SemFind(key),
+            1 if dice.chance(50) => Call::SemWasUsed(id),
             1 => Call::SemStat(id),
             2 => Call::SemSet(
                 id,

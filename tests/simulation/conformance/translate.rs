@@ -50,6 +50,7 @@ impl Machine {
             Call::SemOp(id, delta, wait) => Call::SemOp(set(id), *delta, *wait),
             Call::OpenShared(path, mode, group) => Call::OpenShared(name(path), *mode, *group),
             Call::MayWrite(path) => Call::MayWrite(name(path)),
+            Call::SemWasUsed(id) => Call::SemWasUsed(set(id)),
             Call::Inodes(path, prefix) => Call::Inodes(name(path), prefix.clone()),
             Call::OpenDeleted(path, uid) => Call::OpenDeleted(name(path), *uid),
             Call::ShmIsOlder(id, at) => Call::ShmIsOlder(segment(id), fd(at)),

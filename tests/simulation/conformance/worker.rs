@@ -116,6 +116,7 @@ fn make(call: &Call) -> Reply {
         Call::ShmIsOlder(id, fd) => number(kernel.shm_is_older(*id, *fd)),
         Call::ShmKeys => list(kernel.shm_keys().into_iter().map(i64::from)),
         Call::SemKeys => list(kernel.sem_keys().into_iter().map(i64::from)),
+        Call::SemWasUsed(id) => other(kernel.sem_was_used(*id), |used| Value::Number(used.into())),
         Call::Inodes(path, prefix) => {
             let inodes = kernel.inodes(path, prefix).into_iter();
             list(inodes.map(|inode| i64::try_from(inode).unwrap()))

@@ -47,6 +47,7 @@ pub enum Call {
     ShmIsOlder(IpcId, Fd),
     ShmKeys,
     SemKeys,
+    SemWasUsed(IpcId),
     /// The inode numbers of the files of a directory whose names begin so.
     Inodes(Arc<Path>, Arc<str>),
     OpenDeleted(Arc<Path>, u32),
@@ -166,6 +167,7 @@ impl Line for Call {
             Call::ShmIsOlder(id, fd) => format!("shm_is_older {id} {fd}"),
             Call::ShmKeys => "shm_keys".to_owned(),
             Call::SemKeys => "sem_keys".to_owned(),
+            Call::SemWasUsed(id) => format!("sem_was_used {id}"),
             Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
             Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
             Call::Pause(time) => format!("pause {}", time.as_millis()),
@@ -221,6 +223,7 @@ impl Line for Call {
             "shm_is_older" => Call::ShmIsOlder(int32(1), int32(2)),
             "shm_keys" => Call::ShmKeys,
             "sem_keys" => Call::SemKeys,
+            "sem_was_used" => Call::SemWasUsed(int32(1)),
             "inodes" => Call::Inodes(path(), words[2].into()),
             "open_deleted" => Call::OpenDeleted(path(), uint(2)),
             "pause" => Call::Pause(Duration::from_millis(int(1).try_into().unwrap())),

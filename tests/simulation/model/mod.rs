@@ -164,6 +164,7 @@ impl World {
             Call::ShmIsOlder(id, fd) => call::number(self.shm_is_older(who, cred, *id, *fd)),
             Call::ShmKeys => self.shm_keys(),
             Call::SemKeys => call::list(self.sets.values().map(|set| set.key.into())),
+            Call::SemWasUsed(id) => self.sem_was_used(who, cred, *id),
             Call::Inodes(path, prefix) => self.inodes_of(path, prefix),
             Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),

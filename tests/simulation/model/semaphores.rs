@@ -19,6 +19,8 @@ pub struct Set {
     pub perm: IpcPerm,
     pub value: i32,
     pub last_pid: i32,
+    /// By semop(2) or an undo: `sem_otime` is set.
+    pub used: bool,
     /// Who waits, the first to be served first.
     pub queue: Vec<Pid>,
 }
@@ -59,6 +61,7 @@ impl World {
             perm: new_perm(cred, mode),
             value: 0,
             last_pid: 0,
+            used: false,
             queue: Vec::new(),
         };
         assert!(
@@ -145,6 +148,10 @@ impl World {
         self.read(who, cred, id, |set| Value::Number(set.last_pid.into()))
     }
 
+    pub(super) fn sem_was_used(&self, who: Pid, cred: Cred, id: IpcId) -> Reply {
+        self.read(who, cred, id, |set| Value::Number(set.used.into()))
+    }
+
     pub(super) fn sem_set_value(&mut self, who: Pid, cred: Cred, id: IpcId, value: i32) -> Reply {
         if !(0..=HIGHEST).contains(&value) {
             return fail(Errno::ERANGE);
@@ -153,7 +160,7 @@ impl World {
             return fail(errno);
         }
         for process in &mut self.processes {
-            process.undo.remove(&id);
+            process.undo.entry(id).and_modify(|undo| *undo = 0);
         }
         let set = self.sets.get_mut(&id).unwrap();
         set.value = value;
@@ -170,6 +177,10 @@ impl World {
         delta: i16,
         wait: Wait,
     ) -> Step {
+        // The record of what to undo is made before anything is checked, and has its effect at exit.
+        if self.sets.contains_key(&id) {
+            self.processes[who].undo.entry(id).or_insert(0);
+        }
         if let Err(errno) = self.readable(who, cred, id, WRITE) {
             return Step::Answer(fail(errno));
         }
@@ -201,11 +212,8 @@ impl World {
         }
         set.value = value;
         set.last_pid = process.number();
-        if undo == 0 {
-            process.undo.remove(&id);
-        } else {
-            process.undo.insert(id, undo);
-        }
+        set.used = true;
+        process.undo.insert(id, undo);
         Some(DONE)
     }
 
@@ -244,8 +252,11 @@ impl World {
         for (id, undo) in std::mem::take(&mut self.processes[who].undo) {
             let number = self.processes[who].number();
             let set = self.sets.get_mut(&id).unwrap();
-            set.value = (set.value + undo).clamp(0, HIGHEST);
-            set.last_pid = number;
+            set.used = true;
+            if undo != 0 {
+                set.value = (set.value + undo).clamp(0, HIGHEST);
+                set.last_pid = number;
+            }
             self.serve(id);
         }
     }
