@@ -5,6 +5,7 @@
 //! link and an owner whom the policy trusts. Locks are flock(2): they need only permission to
 //! read, belong to the open file and end with the process.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
@@ -38,6 +39,8 @@ pub(crate) struct KeyFile<K: Kernel> {
     pub made: bool,
     /// Deleted from its path by somebody, see [`crate::deleted`].
     deleted: bool,
+    /// Whether the lock that we have, or may have, is the exclusive one.
+    exclusive: Cell<bool>,
 }
 
 impl<K: Kernel> KeyFile<K> {
@@ -80,6 +83,7 @@ impl<K: Kernel> KeyFile<K> {
                         stat,
                         made,
                         deleted: false,
+                        exclusive: Cell::new(false),
                     };
                     if stat.links == 0 {
                         continue;
@@ -87,9 +91,13 @@ impl<K: Kernel> KeyFile<K> {
                     if let Some(fault) = fault(actor, &stat) {
                         return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
                     }
-                    if made && stat.mode & 0o600 != 0o600 {
-                        // A umask that takes the owner's rights too.
-                        let _ = kernel.fchmod(fd, actor.options.access.key_file_mode());
+                    let wanted = actor.options.access.key_file_mode();
+                    // A umask may have taken the owner's rights too. And real Qt gives its files
+                    // to the group, any member of which could then keep our locks.
+                    let lacks = made && stat.mode & 0o600 != 0o600;
+                    let ours = stat.uid == actor.identity.uid && stat.size == 0;
+                    if lacks || ours && wanted == 0o600 && stat.mode & 0o077 != 0 {
+                        let _ = kernel.fchmod(fd, wanted);
                     }
                     return Ok(Some(file));
                 }
@@ -119,7 +127,10 @@ impl<K: Kernel> KeyFile<K> {
     /// Takes a lock.
     pub fn take(&self, lock: FileLock, wait: Wait) -> Result<(), Trouble> {
         match self.kernel.flock(self.fd, lock, wait) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.exclusive.set(lock == FileLock::Exclusive);
+                Ok(())
+            }
             Err(Errno::EAGAIN) => Err(Trouble::Busy(self.path.clone())),
             Err(errno) => Err(Trouble::system(Step::KeyFile, errno, &self.path)),
         }
@@ -128,14 +139,20 @@ impl<K: Kernel> KeyFile<K> {
     /// Takes the lock exclusively if nobody else has any; says whether it did. A shared lock
     /// held before is gone either way.
     pub fn try_exclusive(&self) -> bool {
-        self.kernel
-            .flock(self.fd, FileLock::Exclusive, Wait::No)
-            .is_ok()
+        let taken = self.kernel.flock(self.fd, FileLock::Exclusive, Wait::No);
+        self.exclusive.set(taken.is_ok());
+        taken.is_ok()
     }
 
     /// Whether a segment was there before this file was, so that it is not its own.
     pub fn is_younger_than(&self, segment: IpcId) -> bool {
         self.kernel.shm_is_older(segment, self.fd)
+    }
+
+    /// Whether a segment that is made now would seem older than this file, see
+    /// [`is_younger_than`](Self::is_younger_than).
+    pub fn is_from_the_future(&self) -> bool {
+        !self.made && self.kernel.is_from_the_future(self.fd)
     }
 
     /// Takes the lock exclusively if no user of the file is left, and waits for others who look
@@ -153,6 +170,7 @@ impl<K: Kernel> KeyFile<K> {
     /// key) from being given to another file.
     pub fn release(&self) {
         let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
+        self.exclusive.set(false);
     }
 
     /// Whether this process opened it, and is no forked child of the one that did.
@@ -187,6 +205,7 @@ impl<K: Kernel> KeyFile<K> {
                 stat: self.stat,
                 made: false,
                 deleted: self.deleted,
+                exclusive: Cell::new(false),
             }),
             Ok(fd) => {
                 kernel.close(fd);
@@ -211,6 +230,7 @@ impl<K: Kernel> KeyFile<K> {
             stat,
             made: false,
             deleted: true,
+            exclusive: Cell::new(false),
         };
         // Judged as it was when it still had its link.
         let was = FileStat { links: 1, ..stat };
@@ -238,13 +258,19 @@ impl<K: Kernel> KeyFile<K> {
 impl<K: Kernel> Drop for KeyFile<K> {
     fn drop(&mut self) {
         // An application that closed all descriptors may have another file under the number.
-        if self
+        if !self
             .kernel
             .fstat(self.fd)
             .is_ok_and(|now| now.same_file(&self.stat))
         {
-            self.kernel.close(self.fd);
+            return;
         }
+        // A child that was forked meanwhile has the same open file, and would keep the lock for
+        // as long as it lives. (A shared lock it may keep: it uses what we used.)
+        if self.exclusive.get() && self.is_own() {
+            self.release();
+        }
+        self.kernel.close(self.fd);
     }
 }
 

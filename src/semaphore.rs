@@ -268,7 +268,10 @@ fn open_shared<K: Kernel>(
             if attempt < PATIENCE {
                 return Err(Trouble::Changed);
             }
-            role.start(kernel, key, id, true)?;
+            // Or somebody whom we can't see holds it.
+            if kernel.sem_was_used(id) != Ok(true) {
+                role.start(kernel, key, id, true)?;
+            }
         }
         _ => {}
     }

@@ -13,7 +13,7 @@ mod system_v;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
 use nix::sys::stat::{FchmodatFlags, Mode, SFlag};
@@ -337,7 +337,14 @@ impl Kernel for Linux {
     }
 
     fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
-        matches!((system_v::shm_changed(id), born(than)), (Ok(segment), Some(file)) if segment < file)
+        // Files and segments are stamped by two clocks, of which one may be a tick behind: near
+        // the end of a second the segment of a new file seems a second older.
+        matches!((system_v::shm_changed(id), born(than)), (Ok(segment), Some(file)) if segment + 1 < file)
+    }
+
+    fn is_from_the_future(&self, fd: Fd) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        matches!((born(fd), now), (Some(file), Ok(now)) if file > now.as_secs() as i64)
     }
 
     fn shm_keys(&self) -> Vec<IpcKey> {

@@ -301,8 +301,14 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// Whether a segment was last changed (`shm_ctime`) in a second before the one in which a
-    /// file was made (`stx_btime`, statx(2)). A kernel or file system that can't tell says no.
+    /// Whether a file was made (`stx_btime`) later than it is now: the clock was set back. A
+    /// kernel or file system that can't tell says no.
+    fn is_from_the_future(&self, _fd: Fd) -> bool {
+        false
+    }
+
+    /// Whether a segment was last changed (`shm_ctime`) more than a second before the one in
+    /// which a file was made (`stx_btime`, statx(2)). A kernel or file system that can't tell says no.
     fn shm_is_older(&self, _id: IpcId, _than: Fd) -> bool {
         false
     }

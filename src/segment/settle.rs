@@ -62,6 +62,10 @@ pub(super) fn settle<K: Kernel>(
             }
             // Root's key file without a segment, found by root for its user, who can't open it.
             None if !actor.may_open(&file.stat) => Ok(Settled::OnlyRootCan { file, id: -1 }),
+            None if purpose == Purpose::Create && file.is_from_the_future() => {
+                file.unlink();
+                Err(Trouble::Changed)
+            }
             None if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
             None => {
                 sweep(actor, place, file);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, IpcId, IpcKey, Kernel};
+use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, Wait};
 use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::Step;
@@ -26,10 +26,6 @@ impl<K: Kernel> Semaphore<K> {
     /// The same under the segment's lifecycle lock, which leaves the rest to its holder. Says
     /// whether the semaphore is gone.
     pub fn leave(self, actor: &Actor<K>) -> bool {
-        // A forked child shares its parent's lock and leaves it alone.
-        if !self.file.is_own() {
-            return false;
-        }
         let Ok(file) = self.file.awakened() else {
             return false;
         };
@@ -38,7 +34,12 @@ impl<K: Kernel> Semaphore<K> {
         }
         let held = matches!(self.role, Role::Lock { .. }) && is_held(&actor.kernel, self.id);
         let waiting = actor.kernel.sem_waiting(self.id);
-        !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id)
+        if !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id) {
+            return true;
+        }
+        // A forked child that has the same open file still counts as a user.
+        let _ = file.take(FileLock::Shared, Wait::No);
+        false
     }
 }
 

@@ -7,12 +7,12 @@ use crate::trouble::{Step, Trouble};
 
 use super::segment_lives;
 
-/// Whether nobody has given it a value yet: its maker was killed, or is about to. That there is
-/// no last pid is not enough: so it looks for a process in another PID namespace too.
+/// Whether nobody has given it a value yet: its maker was killed, or is about to. So it looks,
+/// too, while a process in another PID namespace holds it: but not to one who is alone with it.
 pub(super) fn unset<K: Kernel>(kernel: &K, id: IpcId) -> Result<bool, Trouble> {
     let look = || {
         let touched = kernel.sem_last_pid(id)? != 0;
-        Ok(!touched && kernel.sem_value(id)? == 0 && !kernel.sem_was_used(id)?)
+        Ok(!touched && kernel.sem_value(id)? == 0)
     };
     look().map_err(|_: Errno| Trouble::Changed)
 }
@@ -42,13 +42,13 @@ pub(super) fn failed(key: IpcKey, errno: Errno) -> Trouble {
 
 /// Whether somebody is inside the lock: its value is 0 and who brought it there lives. A dead
 /// holder's share the kernel has given back, so a 0 of the dead is the doing of a reset. Who is
-/// in a PID namespace that we can't see counts as living.
+/// in a PID namespace that we can't see is known by the lock on the key file alone: `sem_otime`
+/// is set also by the exit of a process that only tried.
 pub(super) fn is_held<K: Kernel>(kernel: &K, id: IpcId) -> bool {
     kernel.sem_value(id) == Ok(0)
         && match kernel.sem_last_pid(id) {
-            Ok(0) => kernel.sem_was_used(id) == Ok(true),
+            Ok(0) | Err(_) => false,
             Ok(pid) => kernel.is_alive(pid),
-            Err(_) => false,
         }
 }
 

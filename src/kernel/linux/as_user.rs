@@ -1,5 +1,7 @@
 //! One thread under another effective user and group: setresuid(2), setresgid(2), prctl(2).
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::super::Errno;
 use crate::notes;
 
@@ -14,13 +16,19 @@ pub(super) struct AsUser {
     dumpable: libc::c_int,
     death_signal: libc::c_int,
     parent: libc::pid_t,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// The ids are the thread's, but the dumpable flag is the process's: a second thread would see
+/// the first one's and not put its own back.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Leaves an id as it is, see setresuid(2).
 const SAME: libc::c_long = -1;
 
 impl AsUser {
     pub(super) fn become_user(uid: u32, gid: u32) -> Result<Self, Errno> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut death_signal = 0;
         // SAFETY: PR_GET_PDEATHSIG writes one int, which lives here; the others take numbers.
         let back = unsafe {
@@ -31,6 +39,7 @@ impl AsUser {
                 dumpable: libc::prctl(libc::PR_GET_DUMPABLE),
                 death_signal,
                 parent: libc::getppid(),
+                _alone: alone,
             }
         };
         // The group first: a user who is not root may not change it. If the second call fails,
