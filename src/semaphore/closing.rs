@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, FileLock, IpcId, IpcKey, Kernel, Wait};
+use crate::kernel::{Errno, IpcId, IpcKey, Kernel};
 use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::Step;
@@ -34,12 +34,9 @@ impl<K: Kernel> Semaphore<K> {
         }
         let held = matches!(self.role, Role::Lock { .. }) && is_held(&actor.kernel, self.id);
         let waiting = actor.kernel.sem_waiting(self.id);
-        if !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id) {
-            return true;
-        }
-        // A forked child that has the same open file still counts as a user.
-        let _ = file.take(FileLock::Shared, Wait::No);
-        false
+        // If not, the lock is given back at once, for whoever leaves next. (A forked child that has
+        // the same open file then counts as no user; what it may lose it makes anew.)
+        !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id)
     }
 }
 
