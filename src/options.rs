@@ -48,7 +48,7 @@ pub struct Options {
     pub in_the_way: InTheWay,
     /// Whose keys to use. `QSHM_QT`: a version of Qt such as `5.7`.
     pub generation: Generation,
-    /// How long the lifecycle lock is waited for. `QSHM_LOCK_WAIT`: milliseconds.
+    /// How long each lock of a key file is waited for. `QSHM_LOCK_WAIT`: milliseconds.
     pub lock_wait: Duration,
 }
 

@@ -288,7 +288,8 @@ pub trait Kernel: Clone {
     /// that this process can't see.
     fn sem_last_pid(&self, id: IpcId) -> Result<i32, Errno>;
 
-    /// Whether semop(2) ever changed the value: `sem_otime` is set, semctl(2) `IPC_STAT`. A
+    /// Whether anybody ever operated on it, or ended after having tried to with `SEM_UNDO`:
+    /// `sem_otime` is set, semctl(2) `IPC_STAT`. A
     /// process in another PID namespace has no pid here, but this shows.
     fn sem_was_used(&self, id: IpcId) -> Result<bool, Errno> {
         self.sem_last_pid(id).map(|pid| pid != 0)
