@@ -3,7 +3,7 @@
 
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
 use crate::kernel::{IpcId, IpcKey, IpcPerm, Kernel, ShmStat};
@@ -137,25 +137,25 @@ fn judge<K: Kernel>(actor: &Actor<K>, machine: &PlaceReport, aside: &PlaceReport
 fn report<K: Kernel>(actor: &Actor<K>, place: &Place) -> PlaceReport {
     let kernel = &actor.kernel;
     let mut report = PlaceReport::default();
-    let key = |path: &PathBuf| {
+    let key = |path: &Path| {
         let stat = kernel.lstat(path).ok()?;
         Some(ipc_key(actor.options.generation, path, &stat))
     };
     if let Some(key) = key(&place.segment) {
-        report.files.push(place.segment.clone());
+        report.files.push(place.segment.to_path_buf());
         report.segment = kernel
             .shm_find(key)
             .ok()
-            .map(|id| segment_report(kernel, place.segment.clone(), key, id));
+            .map(|id| segment_report(kernel, place.segment.to_path_buf(), key, id));
     }
     let semaphore = place.semaphore_to_clear();
     if let Some((path, key)) = semaphore.and_then(|path| key(&path).map(|key| (path, key))) {
-        report.files.push(path.clone());
+        report.files.push(path.to_path_buf());
         report.semaphore = kernel.sem_find(key).ok().map(|id| SemaphoreReport {
             object: Object {
                 key,
                 id,
-                path,
+                path: path.to_path_buf(),
                 perm: kernel
                     .sem_stat(id)
                     .ok()

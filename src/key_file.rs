@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, IpcId, Kernel, Open, Wait};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Open, Wait};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 /// How often a file that others replace meanwhile is tried anew.
@@ -41,6 +41,8 @@ pub(crate) struct KeyFile<K: Kernel> {
     deleted: bool,
     /// Whether the lock that we have, or may have, is the exclusive one.
     exclusive: Cell<bool>,
+    /// Whether the application has run since the descriptor was looked at.
+    asleep: Cell<bool>,
 }
 
 impl<K: Kernel> KeyFile<K> {
@@ -50,6 +52,27 @@ impl<K: Kernel> KeyFile<K> {
         path: &Path,
         make: Make,
         step: Step,
+    ) -> Result<Option<Self>, Trouble> {
+        Self::open_and(actor, path, make, step, false)
+    }
+
+    /// The same, with its lock, exclusively, if nobody else has any:
+    /// [`is_exclusive`](Self::is_exclusive). It is still in place then.
+    pub fn open_exclusive(
+        actor: &Actor<K>,
+        path: &Path,
+        make: Make,
+        step: Step,
+    ) -> Result<Option<Self>, Trouble> {
+        Self::open_and(actor, path, make, step, true)
+    }
+
+    fn open_and(
+        actor: &Actor<K>,
+        path: &Path,
+        make: Make,
+        step: Step,
+        lock: bool,
     ) -> Result<Option<Self>, Trouble> {
         let kernel = &actor.kernel;
         for attempt in 0..ATTEMPTS {
@@ -73,6 +96,9 @@ impl<K: Kernel> KeyFile<K> {
                     None => continue,
                 },
             };
+            // Without waiting, so it does no harm to look only afterwards whose file it is; and
+            // what is seen then, above all that it was not unlinked meanwhile, stays so.
+            let exclusive = lock && kernel.flock(fd, FileLock::Exclusive, Wait::No).is_ok();
             match kernel.fstat(fd) {
                 Ok(stat) => {
                     let file = KeyFile {
@@ -83,7 +109,8 @@ impl<K: Kernel> KeyFile<K> {
                         stat,
                         made,
                         deleted: false,
-                        exclusive: Cell::new(false),
+                        exclusive: Cell::new(exclusive),
+                        asleep: Cell::new(false),
                     };
                     if stat.links == 0 {
                         continue;
@@ -113,9 +140,12 @@ impl<K: Kernel> KeyFile<K> {
     /// Opens (or makes) a key file and takes its lock exclusively: the lifecycle lock.
     pub fn lock(actor: &Actor<K>, path: &Path, make: Make) -> Result<Option<Self>, Trouble> {
         for _ in 0..ATTEMPTS {
-            let Some(file) = Self::open(actor, path, make, Step::KeyFile)? else {
+            let Some(file) = Self::open_exclusive(actor, path, make, Step::KeyFile)? else {
                 return Ok(None);
             };
+            if file.is_exclusive() {
+                return Ok(Some(file));
+            }
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             if file.is_in_place() {
                 return Ok(Some(file));
@@ -144,15 +174,23 @@ impl<K: Kernel> KeyFile<K> {
         taken.is_ok()
     }
 
-    /// Whether a segment was there before this file was, so that it is not its own.
-    pub fn is_younger_than(&self, segment: IpcId) -> bool {
-        self.kernel.shm_is_older(segment, self.fd)
+    /// Whether the lock is taken exclusively.
+    pub fn is_exclusive(&self) -> bool {
+        self.exclusive.get()
+    }
+
+    /// Whether a segment that was last changed then was there before this file was, so that it
+    /// is not its own. Files and segments are stamped by two clocks, of which one may be a tick
+    /// behind: near the end of a second the segment of a new file seems a second older.
+    pub fn is_younger_than(&self, changed: i64) -> bool {
+        self.stat.born.is_some_and(|born| changed + 1 < born)
     }
 
     /// Whether a segment that is made now would seem older than this file, see
     /// [`is_younger_than`](Self::is_younger_than).
     pub fn is_from_the_future(&self) -> bool {
-        !self.made && self.kernel.is_from_the_future(self.fd)
+        let born = self.stat.born;
+        !self.made && born.is_some_and(|born| born > self.kernel.now())
     }
 
     /// Takes the lock exclusively if no user of the file is left, and waits for others who look
@@ -173,6 +211,11 @@ impl<K: Kernel> KeyFile<K> {
         self.exclusive.set(false);
     }
 
+    /// Goes to sleep: the application runs until [`awakened`](Self::awakened).
+    pub fn sleep(&self) {
+        self.asleep.set(true);
+    }
+
     /// Whether this process opened it, and is no forked child of the one that did.
     pub fn is_own(&self) -> bool {
         self.pid == self.kernel.getpid()
@@ -189,6 +232,7 @@ impl<K: Kernel> KeyFile<K> {
         let same = |fd| kernel.fstat(fd).is_ok_and(|now| now.same_file(&self.stat));
         let kept = same(self.fd);
         if kept && self.is_own() {
+            self.asleep.set(false);
             return Ok(self);
         }
         let opened = if kept {
@@ -206,6 +250,7 @@ impl<K: Kernel> KeyFile<K> {
                 made: false,
                 deleted: self.deleted,
                 exclusive: Cell::new(false),
+                asleep: Cell::new(false),
             }),
             Ok(fd) => {
                 kernel.close(fd);
@@ -231,6 +276,7 @@ impl<K: Kernel> KeyFile<K> {
             made: false,
             deleted: true,
             exclusive: Cell::new(false),
+            asleep: Cell::new(false),
         };
         // Judged as it was when it still had its link.
         let was = FileStat { links: 1, ..stat };
@@ -246,10 +292,11 @@ impl<K: Kernel> KeyFile<K> {
         }
     }
 
-    /// Removes the file from its path, under its lock, if it is still there and has never held
-    /// anything: a native key may be any file.
+    /// Removes the file from its path, under its lock, unless somebody did so before, and if it
+    /// has never held anything: a native key may be any file.
     pub fn unlink(&self) {
-        if self.stat.size == 0 && !self.deleted && self.is_in_place() {
+        let linked = || self.kernel.fstat(self.fd).is_ok_and(|now| now.links > 0);
+        if self.stat.size == 0 && !self.deleted && linked() {
             let _ = self.kernel.unlink(&self.path);
         }
     }
@@ -258,11 +305,11 @@ impl<K: Kernel> KeyFile<K> {
 impl<K: Kernel> Drop for KeyFile<K> {
     fn drop(&mut self) {
         // An application that closed all descriptors may have another file under the number.
-        if !self
-            .kernel
-            .fstat(self.fd)
-            .is_ok_and(|now| now.same_file(&self.stat))
-        {
+        let kept = || {
+            let now = self.kernel.fstat(self.fd);
+            now.is_ok_and(|now| now.same_file(&self.stat))
+        };
+        if self.asleep.get() && !kept() {
             return;
         }
         // A child that was forked meanwhile has the same open file, and would keep the lock for

@@ -1,7 +1,10 @@
 //! Where the objects of a key are: the machine-wide place that Qt uses, and one aside for each
 //! identity, for when what stands at the first belongs to somebody who does not let us use it.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::kernel::{Errno, FileKind, Kernel};
 use crate::key::{self, Key};
@@ -13,11 +16,11 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The private directory that holds them, if this is the place aside.
-    pub directory: Option<PathBuf>,
+    pub directory: Option<Arc<Path>>,
     /// The segment's key file, whose lock is the lifecycle lock.
-    pub segment: PathBuf,
+    pub segment: Arc<Path>,
     /// The semaphore's key file; a native key has none.
-    pub semaphore: Option<PathBuf>,
+    pub semaphore: Option<Arc<Path>>,
 }
 
 /// Both places of a key.
@@ -30,46 +33,51 @@ pub(crate) struct Places {
 impl Places {
     /// The places of a key as `setKey()` takes it.
     pub fn of_key(key: &Key, uid: u32) -> Self {
-        Self::of_files(key.segment_file(), Some(key.semaphore_file()), uid)
+        Self::of_files(&key.segment_file(), Some(&key.semaphore_file()), uid)
     }
 
     /// The places of a native key: of the same segment as a key with that key file.
     pub fn of_native_key(path: &Path, uid: u32) -> Self {
-        Self::of_files(path.to_owned(), None, uid)
+        Self::of_files(path, None, uid)
     }
 
-    fn of_files(segment: PathBuf, semaphore: Option<PathBuf>, uid: u32) -> Self {
-        let directory = segment
-            .parent()
-            .unwrap_or(Path::new(""))
-            .join(format!("qshm-{uid}"));
-        let beside = |file: &Path| directory.join(file.file_name().unwrap_or_default());
+    fn of_files(segment: &Path, semaphore: Option<&Path>, uid: u32) -> Self {
+        let path = |parts: &[&[u8]]| Arc::from(Path::new(OsStr::from_bytes(&parts.concat())));
+        let directory = format!("qshm-{uid}");
+        let (parent, _) = split(segment);
+        let beside = |file: &Path| path(&[parent, directory.as_bytes(), b"/", split(file).1]);
         Places {
             aside: Place {
-                segment: beside(&segment),
-                semaphore: semaphore.as_deref().map(beside),
-                directory: Some(directory),
+                segment: beside(segment),
+                semaphore: semaphore.map(beside),
+                directory: Some(path(&[parent, directory.as_bytes()])),
             },
             machine: Place {
                 directory: None,
-                segment,
-                semaphore,
+                segment: segment.into(),
+                semaphore: semaphore.map(Arc::from),
             },
         }
     }
 }
 
+/// The directory, with the slash behind it, and the name. As text: to take paths apart by
+/// components would show in the time of a start.
+fn split(file: &Path) -> (&[u8], &[u8]) {
+    let file = file.as_os_str().as_bytes();
+    let slash = file.iter().rposition(|byte| *byte == b'/');
+    file.split_at(slash.map_or(0, |slash| slash + 1))
+}
+
 impl Place {
     /// The semaphore's key file also where the key is native but named as Qt names it: for
     /// clearing up, not for locking.
-    pub fn semaphore_to_clear(&self) -> Option<PathBuf> {
+    pub fn semaphore_to_clear(&self) -> Option<Arc<Path>> {
         self.semaphore.clone().or_else(|| {
             let name = self.segment.file_name()?.to_str()?;
             let rest = name.strip_prefix(key::SEGMENT_PREFIX)?;
-            Some(
-                self.segment
-                    .with_file_name(format!("{}{rest}", key::SEMAPHORE_PREFIX)),
-            )
+            let name = format!("{}{rest}", key::SEMAPHORE_PREFIX);
+            Some(self.segment.with_file_name(name).into())
         })
     }
 
@@ -157,6 +165,6 @@ mod tests {
         assert_eq!(native.machine.semaphore_to_clear(), key.machine.semaphore);
         let other = Places::of_native_key(Path::new("/run/x/file"), 0);
         assert_eq!(other.machine.semaphore_to_clear(), None);
-        assert_eq!(other.aside.segment, Path::new("/run/x/qshm-0/file"));
+        assert_eq!(&*other.aside.segment, Path::new("/run/x/qshm-0/file"));
     }
 }

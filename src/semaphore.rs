@@ -98,7 +98,8 @@ impl<K: Kernel> Semaphore<K> {
     pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
         for attempt in 0..ATTEMPTS {
             place.make_directory(actor)?;
-            let mut file = match KeyFile::open(actor, path, role.make(), Step::SemaphoreFile) {
+            let opened = KeyFile::open_exclusive(actor, path, role.make(), Step::SemaphoreFile);
+            let mut file = match opened {
                 Ok(Some(file)) => file,
                 // The directory aside went with its last user.
                 Err(Trouble::System {
@@ -111,14 +112,14 @@ impl<K: Kernel> Semaphore<K> {
                 Err(trouble) => return Err(trouble),
             };
             let mut key = usable_key(actor, path, &file.stat)?;
-            let mut alone = file.try_exclusive();
+            let mut alone = file.is_exclusive();
             if !alone {
                 file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
-            }
-            // Under either lock nobody of ours removes it, but before somebody may have: then a
-            // semaphore made now would never be found again.
-            if !file.is_in_place() {
-                continue;
+                // Under either lock nobody of ours removes it, but before somebody may have: then
+                // a semaphore made now would never be found again.
+                if !file.is_in_place() {
+                    continue;
+                }
             }
             if alone && role.may_be_in_use() {
                 if let Some((old, old_key)) = lost(actor, path, key) {
@@ -152,6 +153,7 @@ impl<K: Kernel> Semaphore<K> {
             // semaphore in between, but then its key file with it.
             file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
             if file.is_in_place() {
+                file.sleep();
                 return Ok(Semaphore {
                     file,
                     place: place.clone(),
@@ -168,6 +170,20 @@ impl<K: Kernel> Semaphore<K> {
     pub fn id(&self) -> IpcId {
         self.id
     }
+}
+
+/// Whether there is something at the path of a semaphore's key file.
+pub(crate) fn is_there<K: Kernel>(actor: &Actor<K>, path: &Path) -> bool {
+    !matches!(actor.kernel.lstat(path), Err(Errno::ENOENT))
+}
+
+/// Makes sure that a semaphore could be made, without doing so: who can't have a lock must hear
+/// of it when the segment is made, not when it is too late.
+pub(crate) fn check_room_for_one<K: Kernel>(actor: &Actor<K>, path: &Path) -> Result<(), Trouble> {
+    if actor.kernel.sem_limit_reached() {
+        return Err(Trouble::system(Step::Semaphore, Errno::ENOSPC, path));
+    }
+    Ok(())
 }
 
 /// Where there is no semaphore yet: the key file and the key of one that is in use although

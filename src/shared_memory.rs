@@ -71,16 +71,40 @@ impl Chosen {
             Chosen::Native(path) => path.clone(),
         }
     }
+
+    /// Where its objects are.
+    fn places(&self, uid: u32) -> Places {
+        match self {
+            Chosen::Key(key) => Places::of_key(key, uid),
+            Chosen::Native(path) => Places::of_native_key(path, uid),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct State<K: Kernel> {
     options: OptionsUpdate,
     chosen: Chosen,
+    /// Where the objects of the key are for this user, made once: paths take time.
+    places: Option<(u32, Places)>,
     lock: LockKey,
     attached: Option<Attached<K>>,
     semaphore: Option<Semaphore<K>>,
     error: Error,
+}
+
+impl<K: Kernel> State<K> {
+    /// Where the objects of the key are for a user.
+    fn places(&mut self, uid: u32) -> Places {
+        match &self.places {
+            Some((of, places)) if *of == uid => places.clone(),
+            _ => {
+                let places = self.chosen.places(uid);
+                self.places = Some((uid, places.clone()));
+                places
+            }
+        }
+    }
 }
 
 impl SharedMemory<Linux> {
@@ -106,6 +130,7 @@ impl<K: Kernel> SharedMemory<K> {
             state: Mutex::new(State {
                 options: OptionsUpdate::default(),
                 chosen: Chosen::Key(Key::null()),
+                places: None,
                 lock: LockKey::Unset,
                 attached: None,
                 semaphore: None,
@@ -124,6 +149,9 @@ impl<K: Kernel> SharedMemory<K> {
 
     fn actor(&self, state: &State<K>) -> Actor<K> {
         let actor = Actor::new(&self.kernel, self.identity, state.options);
+        if !actor.identity.acting_as_root {
+            return actor;
+        }
         match state.chosen.file().parent() {
             Some(directory) => actor.in_directory(directory),
             None => actor,
@@ -146,6 +174,7 @@ impl<K: Kernel> SharedMemory<K> {
         }
         self.leave(&mut state);
         state.chosen = Chosen::Key(key);
+        state.places = None;
     }
 
     /// `QSharedMemory::setNativeKey()`: the key file itself. There is then no lock, as in Qt 5.
@@ -158,6 +187,7 @@ impl<K: Kernel> SharedMemory<K> {
         if !same {
             self.leave(&mut state);
             state.chosen = Chosen::Native(path);
+            state.places = None;
         }
     }
 
@@ -288,14 +318,7 @@ impl<K: Kernel> SharedMemory<K> {
     pub fn diagnosis(&self) -> Diagnosis {
         let state = self.state();
         let actor = self.actor(&state);
-        Diagnosis::of(&actor, &Self::places(&state.chosen, actor.identity.uid))
-    }
-
-    fn places(chosen: &Chosen, uid: u32) -> Places {
-        match chosen {
-            Chosen::Key(key) => Places::of_key(key, uid),
-            Chosen::Native(path) => Places::of_native_key(path, uid),
-        }
+        Diagnosis::of(&actor, &state.chosen.places(actor.identity.uid))
     }
 
     /// What Qt does first in `create()` and `attach()`: the lock follows the key. The places of
@@ -306,7 +329,7 @@ impl<K: Kernel> SharedMemory<K> {
         actor: &Actor<K>,
         call: Call,
     ) -> Result<Option<Places>, Error> {
-        let places = Self::places(&state.chosen, actor.identity.uid);
+        let places = state.places(actor.identity.uid);
         let native = matches!(state.chosen, Chosen::Native(_));
         if places.machine.segment.as_os_str().is_empty() || native {
             if matches!(state.lock, LockKey::Of(_)) {
@@ -380,7 +403,7 @@ fn fail_by<K: Kernel>(
     call: Call,
 ) -> bool {
     let native = matches!(state.chosen, Chosen::Native(_));
-    let places = SharedMemory::<K>::places(&state.chosen, actor.identity.uid);
+    let places = state.places(actor.identity.uid);
     let error =
         texts::of_segment(trouble, call, native).with_detail(detail(actor, &places, trouble));
     if texts::is_of_lock_key(&error) && state.semaphore.is_none() {

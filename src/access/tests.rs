@@ -27,6 +27,7 @@ fn file(uid: u32, gid: u32) -> FileStat {
         gid,
         links: 1,
         size: 0,
+        born: None,
     }
 }
 

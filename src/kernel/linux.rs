@@ -11,12 +11,14 @@ mod proc;
 mod system_v;
 
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::NixPath as _;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, makedev};
 use nix::unistd::{self, AccessFlags};
 
 use super::{
@@ -45,24 +47,42 @@ fn check(answer: libc::c_int) -> Result<libc::c_int, Errno> {
     Errno::result(answer)
 }
 
-fn file_stat(stat: &libc::stat) -> FileStat {
-    let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+/// statx(2), which nix has not: stat(2) does not say when a file was made.
+fn status(at: Fd, path: &CStr, flags: libc::c_int) -> Result<FileStat, Errno> {
+    let mut status: MaybeUninit<libc::statx> = MaybeUninit::uninit();
+    let wanted = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    // SAFETY: the path ends with a NUL and lives through the call; the kernel checks the
+    // descriptor itself, fills `status`, which lives here, and only then is it read.
+    unsafe {
+        check(libc::statx(
+            at,
+            path.as_ptr(),
+            flags,
+            wanted,
+            status.as_mut_ptr(),
+        ))?;
+        Ok(file_stat(&status.assume_init()))
+    }
+}
+
+fn file_stat(stat: &libc::statx) -> FileStat {
+    let mode = libc::mode_t::from(stat.stx_mode);
+    let kind = match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFREG => FileKind::Regular,
         SFlag::S_IFDIR => FileKind::Directory,
         SFlag::S_IFLNK => FileKind::Link,
         _ => FileKind::Other,
     };
     FileStat {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
+        dev: makedev(stat.stx_dev_major.into(), stat.stx_dev_minor.into()),
+        ino: stat.stx_ino,
         kind,
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        // 64 bits on x86-64, 32 on aarch64.
-        #[allow(clippy::useless_conversion)]
-        links: stat.st_nlink.into(),
-        size: stat.st_size as u64,
+        mode: mode & 0o7777,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        links: stat.stx_nlink.into(),
+        size: stat.stx_size,
+        born: (stat.stx_mask & libc::STATX_BTIME != 0).then_some(stat.stx_btime.tv_sec),
     }
 }
 
@@ -72,26 +92,6 @@ fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
         let _ = kernel.fchgrp(fd, gid);
     }
     let _ = kernel.fchmod(fd, mode);
-}
-
-/// When a file was made, in seconds since 1970, where the file system knows.
-fn born(fd: Fd) -> Option<i64> {
-    let mut status: libc::statx = unsafe {
-        // SAFETY: a struct of numbers.
-        std::mem::zeroed()
-    };
-    // SAFETY: the path is empty and ends with a NUL; the kernel writes to `status`, which lives
-    // here, and checks the descriptor itself.
-    let answer = unsafe {
-        libc::statx(
-            fd,
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            libc::STATX_BTIME,
-            &raw mut status,
-        )
-    };
-    (answer == 0 && status.stx_mask & libc::STATX_BTIME != 0).then_some(status.stx_btime.tv_sec)
 }
 
 impl Kernel for Linux {
@@ -174,17 +174,11 @@ impl Kernel for Linux {
     }
 
     fn fstat(&self, fd: Fd) -> Result<FileStat, Errno> {
-        let mut stat = std::mem::MaybeUninit::uninit();
-        // SAFETY: the kernel fills `stat`, which lives here, and only then is it read; it checks
-        // the descriptor itself.
-        unsafe {
-            check(libc::fstat(fd, stat.as_mut_ptr()))?;
-            Ok(file_stat(&stat.assume_init()))
-        }
+        status(fd, c"", libc::AT_EMPTY_PATH)
     }
 
     fn lstat(&self, path: &Path) -> Result<FileStat, Errno> {
-        nix::sys::stat::lstat(path).map(|stat| file_stat(&stat))
+        path.with_nix_path(|path| status(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW))?
     }
 
     fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno> {
@@ -243,7 +237,7 @@ impl Kernel for Linux {
     }
 
     fn rmdir(&self, path: &Path) -> Result<(), Errno> {
-        nix::NixPath::with_nix_path(path, |path: &CStr| {
+        path.with_nix_path(|path: &CStr| {
             // SAFETY: `path` ends with a NUL and lives through the call.
             check(unsafe { libc::rmdir(path.as_ptr()) })
         })?
@@ -300,6 +294,10 @@ impl Kernel for Linux {
         system_v::sem_create(key, mode)
     }
 
+    fn sem_limit_reached(&self) -> bool {
+        system_v::sem_limit_reached()
+    }
+
     fn sem_stat(&self, id: IpcId) -> Result<SemStat, Errno> {
         system_v::sem_stat(id)
     }
@@ -336,15 +334,9 @@ impl Kernel for Linux {
         system_v::sem_op(id, delta, wait)
     }
 
-    fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
-        // Files and segments are stamped by two clocks, of which one may be a tick behind: near
-        // the end of a second the segment of a new file seems a second older.
-        matches!((system_v::shm_changed(id), born(than)), (Ok(segment), Some(file)) if segment + 1 < file)
-    }
-
-    fn is_from_the_future(&self, fd: Fd) -> bool {
+    fn now(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        matches!((born(fd), now), (Some(file), Ok(now)) if file > now.as_secs() as i64)
+        now.map_or(0, |now| now.as_secs() as i64)
     }
 
     fn shm_keys(&self) -> Vec<IpcKey> {

@@ -41,7 +41,7 @@ pub enum FileKind {
     Other,
 }
 
-/// The part of `struct stat` that matters here, see stat(2).
+/// The part of `struct statx` that matters here, see statx(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileStat {
     /// Device, as `st_dev`.
@@ -60,6 +60,8 @@ pub struct FileStat {
     pub links: u64,
     /// Length in bytes.
     pub size: u64,
+    /// When it was made, in seconds since 1970, where the file system knows.
+    pub born: Option<i64>,
 }
 
 impl FileStat {
@@ -99,6 +101,8 @@ pub struct ShmStat {
     pub last_pid: i32,
     /// Removed, but kept until the last process detaches (`SHM_DEST`); no key leads to it.
     pub removed: bool,
+    /// When it was made or its owner or mode last changed, in seconds since 1970, `shm_ctime`.
+    pub changed: i64,
 }
 
 /// A semaphore set, as `struct semid_ds`, see semctl(2).
@@ -199,10 +203,10 @@ pub trait Kernel: Clone {
     /// close(2).
     fn close(&self, fd: Fd);
 
-    /// fstat(2).
+    /// fstat(2), as statx(2) of a descriptor.
     fn fstat(&self, fd: Fd) -> Result<FileStat, Errno>;
 
-    /// lstat(2).
+    /// lstat(2), as statx(2) of a path.
     fn lstat(&self, path: &Path) -> Result<FileStat, Errno>;
 
     /// fchmod(2).
@@ -268,6 +272,12 @@ pub trait Kernel: Clone {
     /// semget(2) of one semaphore with `IPC_CREAT | IPC_EXCL`. Its value is 0.
     fn sem_create(&self, key: IpcKey, mode: u32) -> Result<IpcId, Errno>;
 
+    /// Whether there are as many semaphore sets as there may be (`SEMMNI`): semctl(2) `SEM_INFO`.
+    /// A kernel that can't tell says no.
+    fn sem_limit_reached(&self) -> bool {
+        false
+    }
+
     /// semctl(2) `IPC_STAT`; needs permission to read.
     fn sem_stat(&self, id: IpcId) -> Result<SemStat, Errno>;
 
@@ -302,16 +312,10 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// Whether a file was made (`stx_btime`) later than it is now: the clock was set back. A
-    /// kernel or file system that can't tell says no.
-    fn is_from_the_future(&self, _fd: Fd) -> bool {
-        false
-    }
-
-    /// Whether a segment was last changed (`shm_ctime`) more than a second before the one in
-    /// which a file was made (`stx_btime`, statx(2)). A kernel or file system that can't tell says no.
-    fn shm_is_older(&self, _id: IpcId, _than: Fd) -> bool {
-        false
+    /// The time, in seconds since 1970: clock_gettime(2). A kernel without a clock is at the end
+    /// of time.
+    fn now(&self) -> i64 {
+        i64::MAX
     }
 
     /// The keys of all segments that processes are attached to: shmctl(2) `SHM_STAT_ANY`. None

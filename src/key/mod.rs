@@ -11,7 +11,6 @@ mod temp;
 mod tests;
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -117,14 +116,12 @@ pub fn name_too_long(file: &Path) -> bool {
 /// The part of a key file's name that the key gives: its ASCII letters, for people who look
 /// into the temp directory, and a hash that tells keys apart.
 fn safe_name(utf8: &[u8]) -> String {
-    let mut name: String = utf8
-        .iter()
-        .filter(|byte| byte.is_ascii_alphabetic())
-        .map(|byte| char::from(*byte))
-        .collect();
+    let letters = utf8.iter().filter(|byte| byte.is_ascii_alphabetic());
+    let mut name = String::with_capacity(utf8.len() + 2 * Sha1::output_size());
+    name.extend(letters.map(|byte| char::from(*byte)));
+    let digit = |number: u8| char::from_digit(number.into(), 16).unwrap_or_default();
     for byte in Sha1::digest(utf8) {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
+        name.extend([digit(byte >> 4), digit(byte & 0xf)]);
     }
     name
 }
@@ -133,9 +130,7 @@ fn safe_name(utf8: &[u8]) -> String {
 /// `/`, or leave it out where `temp` is empty, and the project id of Qt 5.0 to 5.8 is a hash of
 /// the path's text.
 fn in_directory(temp: &Path, prefix: &str, name: &str) -> PathBuf {
-    let mut path = temp.as_os_str().as_bytes().to_vec();
-    path.push(b'/');
-    path.extend_from_slice(prefix.as_bytes());
-    path.extend_from_slice(name.as_bytes());
+    let temp = temp.as_os_str().as_bytes();
+    let path = [temp, b"/", prefix.as_bytes(), name.as_bytes()].concat();
     OsString::from_vec(path).into()
 }

@@ -45,6 +45,7 @@ fn stat(dev: u64, ino: u64) -> FileStat {
         gid: 0,
         links: 1,
         size: 0,
+        born: None,
     }
 }
 

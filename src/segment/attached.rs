@@ -86,7 +86,7 @@ impl<K: Kernel> Attached<K> {
                 Err(trouble) => return Err(trouble),
             }
         }
-        Err(Trouble::Busy(places.machine.segment.clone()))
+        Err(Trouble::Busy(places.machine.segment.to_path_buf()))
     }
 
     /// Attaches to a segment that is in use.
@@ -121,7 +121,7 @@ impl<K: Kernel> Attached<K> {
                 Err(trouble) => return Err(trouble),
             }
         }
-        Err(Trouble::Busy(places.machine.segment.clone()))
+        Err(Trouble::Busy(places.machine.segment.to_path_buf()))
     }
 
     /// The address of the first byte.
@@ -151,32 +151,37 @@ impl<K: Kernel> Attached<K> {
             address,
             ..
         } = self;
+        // Without the lock: most are not the last. Whoever starts before we have it clears up
+        // for us.
+        let _ = kernel.shm_detach(address);
+        if !is_last(kernel, id) {
+            return semaphore;
+        }
         let locked = file.awakened().and_then(|file| {
             file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
             Ok(file)
         });
-        let _ = kernel.shm_detach(address);
         let Ok(file) = locked else {
             // Whoever keeps others from ending would keep us too. The next one clears up.
             return semaphore;
         };
-        let last = is_last(kernel, id) && {
-            // A process of real Qt may be joining.
-            let courtesy = match &semaphore {
-                Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
-                None => courtesy(actor, &place),
-            };
-            let gone = is_last(kernel, id) && is_gone(kernel.shm_remove(id));
-            // Given back before the semaphore is: who closes it at the same time must not take it
-            // for held and leave it to us, when we leave it to him.
-            semaphore::end_courtesy(actor, courtesy);
-            gone
+        let beside = place.semaphore_to_clear();
+        let beside = beside.filter(|path| semaphore::is_there(actor, path));
+        // A process of real Qt may be joining.
+        let courtesy = match (&semaphore, &beside) {
+            (Some(semaphore), _) => semaphore::courtesy_of(actor, semaphore.id()),
+            (None, Some(path)) => semaphore::courtesy(actor, path),
+            (None, None) => None,
         };
-        if !last || kernel.shm_find(key) != Err(Errno::ENOENT) || !file.is_in_place() {
+        let gone = is_last(kernel, id) && is_gone(kernel.shm_remove(id));
+        // Given back before the semaphore is: who closes it at the same time must not take it for
+        // held and leave it to us, when we leave it to him.
+        semaphore::end_courtesy(actor, courtesy);
+        if !gone || kernel.shm_find(key) != Err(Errno::ENOENT) {
             file.release();
             return semaphore;
         }
-        if semaphore.is_some_and(|semaphore| semaphore.leave(actor)) {
+        if semaphore.map_or(beside.is_none(), |semaphore| semaphore.leave(actor)) {
             file.unlink();
             drop(file);
             place.remove_directory(actor);
@@ -204,6 +209,7 @@ impl<K: Kernel> Room<K> {
     /// Leaves the room, attached to its segment.
     fn left_with(self, id: IpcId, address: usize, size: usize) -> Attached<K> {
         self.file.release();
+        self.file.sleep();
         Attached {
             place: self.place,
             file: self.file,
@@ -236,8 +242,10 @@ fn map<K: Kernel>(
         errno => Trouble::system(Step::Attach, errno, &room.place.segment),
     };
     let address = kernel.shm_attach(id, read_only).map_err(failed)?;
+    // Real Qt removes the key file only with the segment, and that only when nobody is attached.
+    let is_found = |stat: &ShmStat| stat.attached > 1 || room.file.is_in_place();
     let stat = kernel.shm_stat(id).map_err(failed).and_then(|stat| {
-        if stat.removed || stat.attached < attached || !room.file.is_in_place() {
+        if stat.removed || stat.attached < attached || !is_found(&stat) {
             Err(Trouble::Changed)
         } else {
             Ok(stat)
@@ -252,7 +260,11 @@ fn map<K: Kernel>(
     }
 }
 
-/// Makes semaphore and segment in a room that has none. On failure nothing of it stays.
+/// Makes a segment in a room that has none. On failure nothing of it stays.
+///
+/// The semaphore is made when somebody first locks; many never do. One that is there already is
+/// opened, since only now, with nobody attached, a wrong value can be put right. Somebody else's
+/// is in the way of the lock alone, which then goes aside.
 fn make<K: Kernel>(
     actor: &Actor<K>,
     room: Room<K>,
@@ -263,6 +275,7 @@ fn make<K: Kernel>(
         .place
         .semaphore
         .as_deref()
+        .filter(|path| semaphore::is_there(actor, path))
         .map(|path| {
             Semaphore::open(
                 actor,
@@ -274,16 +287,26 @@ fn make<K: Kernel>(
             )
         })
         .transpose();
-    let semaphore = match semaphore {
+    let step_aside = actor.options.in_the_way == InTheWay::StepAside;
+    let lockable = match semaphore {
+        Ok(None) if room.place.semaphore.is_some() => {
+            semaphore::check_room_for_one(actor, &room.place.segment).map(|()| None)
+        }
+        Err(Trouble::InTheWay(_)) if step_aside => Ok(None),
+        semaphore => semaphore,
+    };
+    let semaphore = match lockable {
         Ok(semaphore) => semaphore,
         Err(trouble) => {
             sweep(actor, &room.place, room.file);
             return Err(trouble);
         }
     };
+    // While there is no semaphore, no process of real Qt is making or removing a segment.
     let courtesy = match &semaphore {
         Some(semaphore) => semaphore::courtesy_of(actor, semaphore.id()),
-        None => courtesy(actor, &room.place),
+        None if room.place.semaphore.is_none() => courtesy(actor, &room.place),
+        None => None,
     };
     let made =
         make_segment(actor, &room, size).and_then(|id| match map(actor, &room, id, read_only, 1) {

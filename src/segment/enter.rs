@@ -42,7 +42,7 @@ pub(crate) fn enter<K: Kernel>(
             step => return step,
         }
     }
-    Err(Trouble::Busy(places.machine.segment.clone()))
+    Err(Trouble::Busy(places.machine.segment.to_path_buf()))
 }
 
 /// Enters the machine-wide place, or the one aside if it is in use.
@@ -102,7 +102,7 @@ fn live_aside<K: Kernel>(
         Err(trouble) => return Err(trouble),
     };
     match look(actor, place, &file.stat, purpose.want())? {
-        Look::Live { id } => Ok(Some(room_aside(actor, place, file, id)?)),
+        Look::Live { id, .. } => Ok(Some(room_aside(actor, place, file, id)?)),
         Look::Leftover {
             id,
             stat,
@@ -189,7 +189,7 @@ fn lock_aside<K: Kernel>(actor: &Actor<K>, place: &Place) -> Result<KeyFile<K>, 
             Err(trouble) => return Err(trouble),
         }
     }
-    Err(Trouble::Busy(place.segment.clone()))
+    Err(Trouble::Busy(place.segment.to_path_buf()))
 }
 
 /// Whether our identity still can't use the machine-wide place. Looks without its lock: who
@@ -202,21 +202,11 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place, purpose: Purpose) -> bo
         crate::trouble::Step::KeyFile,
     ) {
         Ok(Some(file)) => file,
-        Ok(None) => return semaphore_barred(actor, place),
+        Ok(None) => return false,
         Err(trouble) => return matches!(trouble, Trouble::InTheWay(_)),
     };
-    match look(actor, place, &file.stat, purpose.want()) {
-        Ok(Look::Foreign(_)) => true,
-        Ok(Look::Live { .. }) | Err(_) => false,
-        Ok(Look::Leftover { .. } | Look::Nothing) => semaphore_barred(actor, place),
-    }
-}
-
-fn semaphore_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
-    place
-        .semaphore
-        .as_deref()
-        .is_some_and(|path| semaphore::obstacle(actor, path).is_some())
+    let looked = look(actor, place, &file.stat, purpose.want());
+    matches!(looked, Ok(Look::Foreign(_)))
 }
 
 /// Clears a leftover of root's that is in the way of the user for whom this process of root's
@@ -230,7 +220,7 @@ fn clear_as_root<K: Kernel>(
 ) -> Result<Entered<K>, Trouble> {
     let aside = lock_aside(actor, &places.aside)?;
     match look(actor, &places.aside, &aside.stat, purpose.want())? {
-        Look::Live { id } => {
+        Look::Live { id, .. } => {
             return Ok(Entered::Room(room_aside(actor, &places.aside, aside, id)?));
         }
         Look::Leftover {

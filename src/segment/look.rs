@@ -13,7 +13,11 @@ pub(crate) enum Look {
     /// No segment.
     Nothing,
     /// One that is in use, and that we may use.
-    Live { id: IpcId },
+    Live {
+        id: IpcId,
+        /// When it was made, or last changed.
+        changed: i64,
+    },
     /// One that nobody is attached to.
     Leftover {
         id: IpcId,
@@ -74,7 +78,10 @@ fn judge<K: Kernel>(
     let ours = actor.may_use(&stat.perm, want) && actor.may_open(file);
     let in_use = stat.attached > 0 || actor.options.leftover == Leftover::Keep && ours;
     match (in_use, ours) {
-        (true, true) => Look::Live { id },
+        (true, true) => Look::Live {
+            id,
+            changed: stat.changed,
+        },
         (true, false) => foreign(Some(stat)),
         (false, _) => {
             let removable = actor.may_remove(&stat.perm);

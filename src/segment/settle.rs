@@ -49,12 +49,12 @@ pub(super) fn settle<K: Kernel>(
         }
         // A key is half a device and a quarter of an inode number: a new key file may lead to
         // the segment of another key. It is kept open until the next one has another number.
-        Look::Live { id } if file.is_younger_than(id) => {
+        Look::Live { changed, .. } if file.is_younger_than(changed) => {
             let next = retry_elsewhere(actor, place, &file);
             drop(file);
             next.and(Err(Trouble::Changed))
         }
-        Look::Live { id } => Ok(room(file, key, Content::Live(id))),
+        Look::Live { id, .. } => Ok(room(file, key, Content::Live(id))),
         Look::Nothing => match lost(actor, place, purpose)? {
             Some(room) => {
                 file.unlink();
@@ -116,7 +116,7 @@ pub(super) fn lost<K: Kernel>(
     };
     file.take(FileLock::Exclusive, Wait::AtMost(actor.options.lock_wait))?;
     match look(actor, place, &file.stat, purpose.want())? {
-        Look::Live { id } if !file.is_younger_than(id) => Ok(Some(Room {
+        Look::Live { id, changed } if !file.is_younger_than(changed) => Ok(Some(Room {
             key: semaphore::usable_key(actor, &place.segment, &file.stat)?,
             place: place.clone(),
             file,

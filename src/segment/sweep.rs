@@ -16,6 +16,8 @@ pub(crate) fn remove_leftover<K: Kernel>(
     stat: &ShmStat,
 ) -> Result<(), Trouble> {
     match actor.kernel.shm_remove(id) {
+        // Its last user is about to clear it itself.
+        Ok(()) if actor.kernel.is_alive(stat.last_pid) => Ok(()),
         Ok(()) => {
             notes::warn(
                 notes::QSHM,

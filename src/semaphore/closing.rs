@@ -36,7 +36,13 @@ impl<K: Kernel> Semaphore<K> {
         let waiting = actor.kernel.sem_waiting(self.id);
         // If not, the lock is given back at once, for whoever leaves next. (A forked child that has
         // the same open file then counts as no user; what it may lose it makes anew.)
-        !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id)
+        let gone = !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id);
+        drop(file);
+        if gone {
+            // Which may be aside although the segment is not.
+            self.place.remove_directory(actor);
+        }
+        gone
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn resolve<K: Kernel>(
     role: Role,
 ) -> Result<Semaphore<K>, Trouble> {
     let (Some(machine), Some(aside)) = (&places.machine.semaphore, &places.aside.semaphore) else {
-        return Err(Trouble::Busy(places.machine.segment.clone()));
+        return Err(Trouble::Busy(places.machine.segment.to_path_buf()));
     };
     for _ in 0..ATTEMPTS {
         match Semaphore::open(actor, &places.machine, machine, role) {
@@ -50,7 +50,7 @@ pub(crate) fn resolve<K: Kernel>(
             Err(trouble) => return Err(trouble),
         }
     }
-    Err(Trouble::Busy(machine.clone()))
+    Err(Trouble::Busy(machine.to_path_buf()))
 }
 
 /// Says in the log that a semaphore is not the one that others of the key use.

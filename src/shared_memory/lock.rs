@@ -157,39 +157,19 @@ impl<K: Kernel> SharedMemory<K> {
                 fail(state, texts::unable_to_lock("QSharedMemory::lock"));
                 return None;
             }
-            LockKey::Of(places) => match state.attached.as_ref().map(Attached::place) {
-                Some(place) => {
-                    let semaphore = place.semaphore.as_deref();
-                    semaphore.map_or_else(
-                        || {
-                            semaphore::resolve(
-                                &actor,
-                                places,
-                                Role::Lock {
-                                    of_new_segment: false,
-                                },
-                            )
-                        },
-                        |path| {
-                            Semaphore::open(
-                                &actor,
-                                place,
-                                path,
-                                Role::Lock {
-                                    of_new_segment: false,
-                                },
-                            )
-                        },
-                    )
+            LockKey::Of(places) => {
+                let role = Role::Lock {
+                    of_new_segment: false,
+                };
+                // A segment aside has its semaphore there. Beside a machine-wide one somebody
+                // else's may stand, made before anyone of ours locked.
+                let place = state.attached.as_ref().map(Attached::place);
+                let aside = place.filter(|place| place.directory.is_some());
+                match aside.and_then(|place| Some((place, place.semaphore.as_deref()?))) {
+                    Some((place, path)) => Semaphore::open(&actor, place, path, role),
+                    None => semaphore::resolve(&actor, places, role),
                 }
-                None => semaphore::resolve(
-                    &actor,
-                    places,
-                    Role::Lock {
-                        of_new_segment: false,
-                    },
-                ),
-            },
+            }
         };
         match opened {
             Ok(semaphore) => {
@@ -198,7 +178,7 @@ impl<K: Kernel> SharedMemory<K> {
                 Some(id)
             }
             Err(trouble) => {
-                let places = Self::places(&state.chosen, actor.identity.uid);
+                let places = state.places(actor.identity.uid);
                 let detail = detail(&actor, &places, &trouble);
                 let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
                 fail(state, error);

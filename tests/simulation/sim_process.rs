@@ -349,10 +349,6 @@ impl Kernel for SimProcess {
         self.yes(&Call::MayWrite(directory.into()))
     }
 
-    fn shm_is_older(&self, id: IpcId, than: Fd) -> bool {
-        self.yes(&Call::ShmIsOlder(id, than))
-    }
-
     fn shm_keys(&self) -> Vec<IpcKey> {
         self.numbers(&Call::ShmKeys)
     }

@@ -46,6 +46,7 @@ pub fn shm_peek(id: IpcId) -> Option<ShmStat> {
         last_pid: at(5)? as i32,
         attached: at(6)? as u64,
         removed: at(2)? & 0o1000 != 0,
+        changed: at(13)?,
     })
 }
 

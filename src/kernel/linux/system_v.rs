@@ -44,11 +44,6 @@ fn shm_status(id: IpcId) -> Result<libc::shmid_ds, Errno> {
     }
 }
 
-/// `shm_ctime`: when it was made or last changed, in seconds since 1970.
-pub fn shm_changed(id: IpcId) -> Result<i64, Errno> {
-    shm_status(id).map(|status| status.shm_ctime)
-}
-
 pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
     let status = shm_status(id)?;
     #[allow(clippy::useless_conversion)]
@@ -60,6 +55,7 @@ pub fn shm_stat(id: IpcId) -> Result<ShmStat, Errno> {
         creator_pid: status.shm_cpid,
         last_pid: status.shm_lpid,
         removed: mode & SHM_DEST != 0,
+        changed: status.shm_ctime,
     })
 }
 
@@ -221,8 +217,8 @@ const SEM_STAT_ANY: libc::c_int = 20;
 const MANY: libc::c_int = 500;
 
 /// Room for what `SHM_INFO` and `SEM_INFO` write: `struct shm_info` is 48 bytes and begins with
-/// the number of segments; `struct seminfo` is ten ints, of which the eighth is the number of
-/// semaphore sets.
+/// the number of segments; `struct seminfo` is ten ints, of which the second is the limit
+/// (`SEMMNI`) and the eighth the number of semaphore sets.
 #[repr(C, align(8))]
 struct Info([libc::c_int; 32]);
 
@@ -255,6 +251,13 @@ pub fn sem_keys() -> Vec<IpcKey> {
         }
     };
     keys(info.0[7], last, of_index)
+}
+
+pub fn sem_limit_reached() -> bool {
+    let mut info = Info([0; 32]);
+    // SAFETY: the kernel writes at most 40 bytes to `info`.
+    let answer = unsafe { libc::semctl(0, 0, SEM_INFO, &raw mut info) };
+    answer >= 0 && info.0[7] >= info.0[1]
 }
 
 /// The keys of `count` objects at indices up to `last`.

@@ -113,7 +113,6 @@ fn make(call: &Call) -> Reply {
         Call::SemOp(id, delta, wait) => unit(kernel.sem_op(*id, *delta, *wait)),
         Call::OpenShared(path, mode, group) => int(kernel.open_new_shared(path, *mode, *group)),
         Call::MayWrite(path) => number(kernel.may_write(path)),
-        Call::ShmIsOlder(id, fd) => number(kernel.shm_is_older(*id, *fd)),
         Call::ShmKeys => list(kernel.shm_keys().into_iter().map(i64::from)),
         Call::SemKeys => list(kernel.sem_keys().into_iter().map(i64::from)),
         Call::SemWasUsed(id) => other(kernel.sem_was_used(*id), |used| Value::Number(used.into())),

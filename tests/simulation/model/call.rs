@@ -44,7 +44,6 @@ pub enum Call {
     /// As [`Call::Open`] of a new file, with just this mode, and this group.
     OpenShared(Arc<Path>, u32, Option<u32>),
     MayWrite(Arc<Path>),
-    ShmIsOlder(IpcId, Fd),
     ShmKeys,
     SemKeys,
     SemWasUsed(IpcId),
@@ -164,7 +163,6 @@ impl Line for Call {
                 format!("new_shared {} {mode} {group}", show(path))
             }
             Call::MayWrite(path) => format!("may_write {}", show(path)),
-            Call::ShmIsOlder(id, fd) => format!("shm_is_older {id} {fd}"),
             Call::ShmKeys => "shm_keys".to_owned(),
             Call::SemKeys => "sem_keys".to_owned(),
             Call::SemWasUsed(id) => format!("sem_was_used {id}"),
@@ -220,7 +218,6 @@ impl Line for Call {
             "sem_op" => Call::SemOp(int32(1), int32(2).try_into().unwrap(), wait_from(int(3))),
             "new_shared" => Call::OpenShared(path(), uint(2), u32::try_from(int(3)).ok()),
             "may_write" => Call::MayWrite(path()),
-            "shm_is_older" => Call::ShmIsOlder(int32(1), int32(2)),
             "shm_keys" => Call::ShmKeys,
             "sem_keys" => Call::SemKeys,
             "sem_was_used" => Call::SemWasUsed(int32(1)),
@@ -297,6 +294,7 @@ impl Line for Reply {
                 gid: uint(6),
                 links: large(7),
                 size: large(8),
+                born: None,
             })),
             "shm" => Ok(Value::Shm(ShmStat {
                 perm: perm(),
@@ -305,6 +303,7 @@ impl Line for Reply {
                 creator_pid: int32(8),
                 last_pid: int32(9),
                 removed: int(10) != 0,
+                changed: 0,
             })),
             "sem" => Ok(Value::Sem(SemStat {
                 perm: perm(),

@@ -8,7 +8,7 @@ use qshm::kernel::{Errno, Fd, FileKind, FileStat, Open};
 
 use super::call::{Cred, DONE, Reply, Value, fail, number};
 use super::process::Handle;
-use super::{For, Pid, World, spread};
+use super::{For, LATELY, LONG_AGO, Pid, World, spread};
 
 pub(super) const READ: u32 = 4;
 pub(super) const WRITE: u32 = 2;
@@ -233,6 +233,7 @@ impl World {
             gid: inode.gid,
             links: inode.links,
             size: 0,
+            born: Some(if inode.old { LONG_AGO } else { LATELY }),
         }
     }
 

@@ -31,6 +31,10 @@ pub use process::{Life, Process, Waiting};
 pub use segments::Segment;
 pub use semaphores::Set;
 
+/// When something was made, in seconds: before the first process, or since.
+const LONG_AGO: i64 = 0;
+const LATELY: i64 = 100;
+
 /// Where a process stands in [`World::processes`].
 pub type Pid = usize;
 
@@ -161,7 +165,6 @@ impl World {
             Call::SemSetValue(id, value) => self.sem_set_value(who, cred, *id, *value),
             Call::OpenShared(path, mode, group) => self.open_shared(who, cred, path, *mode, *group),
             Call::MayWrite(path) => call::number(self.may_write(who, cred, path)),
-            Call::ShmIsOlder(id, fd) => call::number(self.shm_is_older(who, cred, *id, *fd)),
             Call::ShmKeys => self.shm_keys(),
             Call::SemKeys => call::list(self.sets.values().map(|set| set.key.into())),
             Call::SemWasUsed(id) => self.sem_was_used(who, cred, *id),

@@ -1,10 +1,10 @@
 //! System V segments: shmget(2), shmctl(2), shmop(2).
 
-use qshm::kernel::{Errno, Fd, IpcId, IpcKey, IpcPerm, ShmStat};
+use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
 
 use super::call::{Cred, DONE, Reply, Value, fail, list, number};
 use super::process::Attachment;
-use super::{For, Pid, World, ipc_owns, new_perm, spread};
+use super::{For, LATELY, LONG_AGO, Pid, World, ipc_owns, new_perm, spread};
 
 const READ: u32 = 4;
 const WRITE: u32 = 2;
@@ -104,17 +104,8 @@ impl World {
             creator_pid: segment.creator_pid,
             last_pid: segment.last_pid,
             removed: segment.key.is_none(),
+            changed: if segment.old { LONG_AGO } else { LATELY },
         }))
-    }
-
-    pub(super) fn shm_is_older(&self, who: Pid, cred: Cred, id: IpcId, than: Fd) -> bool {
-        let segment = self.segments.get(&id);
-        let segment = segment.filter(|segment| self.ipc_may(who, cred, &segment.perm, READ));
-        let handle = self.processes[who].fds.get(&than);
-        match (segment, handle) {
-            (Some(segment), Some(handle)) => segment.old && !self.inode(handle.ino).old,
-            _ => false,
-        }
     }
 
     /// The keys of those that somebody has attached; a removed one has the key 0.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::in_the_way::leftover_of_root;
 use super::judge::{clean, clean_for_strangers};
-use super::programs::{logic, logic_attach_first, next_run_guard, next_start, run_guard};
+use super::programs::{
+    lock_if_alone, logic, logic_attach_first, next_run_guard, next_start, run_guard,
+};
 use super::{OTHER, everybody, roll, root, scenario, user};
-use crate::scenario::nothing_left;
+use crate::scenario::{member, nothing_left};
 use crate::sim_process::{End, User, run_alone};
 
 #[test]
@@ -41,6 +43,18 @@ fn strangers_and_root_at_once() {
         }
         nothing_left(&world, &[])
     });
+    roll(&scenario, 3);
+}
+
+#[test]
+fn strangers_lock_among_us() {
+    let other = User::plain(OTHER);
+    let users = [user(), other.clone(), root(), other.clone(), user()];
+    let mut scenario = scenario("strangers lock beside our segment", &users, logic);
+    for stranger in [1, 3] {
+        scenario.members[stranger] = member(other.clone(), lock_if_alone);
+    }
+    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start());
     roll(&scenario, 3);
 }
 

@@ -109,6 +109,37 @@ pub fn left(process: &SimProcess, memory: &SharedMemory<SimProcess>) {
     }
 }
 
+/// Coming and going, without the lock.
+pub fn visit(process: &SimProcess) {
+    let memory = memory(process);
+    join(process, &memory);
+    left(process, &memory);
+}
+
+/// The lock alone: there is no segment.
+pub fn lock_alone(process: &SimProcess) {
+    let memory = memory(process);
+    if attach(process, &memory) {
+        process.wrong("attached to a segment that nobody made");
+    }
+    locked(process, &memory);
+    unlocked(process, &memory);
+}
+
+/// The same beside others' segments, with a lock of its own (the others' are not excluded).
+pub fn lock_if_alone(process: &SimProcess) {
+    let memory = memory(process);
+    if attach(process, &memory) {
+        process.wrong("attached to somebody else's segment");
+    }
+    if !memory.lock() {
+        failed(process, &memory, "lock");
+    }
+    if !memory.unlock() {
+        failed(process, &memory, "unlock");
+    }
+}
+
 /// What the application of the report does, from start to exit.
 pub fn logic(process: &SimProcess) {
     let memory = memory(process);

@@ -10,35 +10,36 @@ use super::{OTHER, SOME, everybody, root, scenario, search, search_some, user};
 use crate::scenario::{Time, member, nothing_left};
 use crate::sim_process::{End, User, run_alone};
 
+/// With and without the lock: the two together have some ten million states, each alone has few.
 #[test]
 fn one_user_twice() {
-    search(
-        &scenario(
-            "create else attach, user and user",
-            &[user(), user()],
-            logic,
-        ),
-        1,
-    );
+    let users = [user(), user()];
+    search(&scenario("come and go, user and user", &users, visit), 1);
+    search(&scenario("lock, user and user", &users, lock_alone), 1);
+    let name = "create else attach, user and user";
+    search_some(&scenario(name, &users, logic), 1, SOME);
 }
 
 #[test]
 fn one_user_twice_where_inode_numbers_are_never_used_again() {
-    let mut scenario = scenario("the same on tmpfs", &[user(), user()], logic);
-    scenario.world.reuse_inodes = false;
-    search(&scenario, 1);
+    for (name, program) in [
+        ("come and go on tmpfs", visit as fn(&_)),
+        ("lock on tmpfs", lock_alone),
+        ("create else attach on tmpfs", logic),
+    ] {
+        let mut scenario = scenario(name, &[user(), user()], program);
+        scenario.world.reuse_inodes = false;
+        search_some(&scenario, 1, SOME);
+    }
 }
 
 #[test]
 fn root_and_its_user() {
-    search(
-        &scenario(
-            "create else attach, root and user",
-            &[root(), user()],
-            logic,
-        ),
-        1,
-    );
+    let users = [root(), user()];
+    search(&scenario("come and go, root and user", &users, visit), 1);
+    search(&scenario("lock, root and user", &users, lock_alone), 1);
+    let name = "create else attach, root and user";
+    search_some(&scenario(name, &users, logic), 1, SOME);
 }
 
 #[test]
@@ -90,6 +91,18 @@ fn two_strangers() {
         logic,
     );
     scenario.at_rest = clean_for_strangers(vec![user(), User::plain(OTHER)], next_start());
+    search(&scenario, 1);
+}
+
+/// Somebody else's semaphore may come to stand beside a segment of ours: a semaphore is made when
+/// somebody first locks. Ours then go aside with theirs, all of them.
+#[test]
+fn a_stranger_locks_first() {
+    let stranger = User::plain(OTHER);
+    let name = "a stranger locks beside our segment";
+    let mut scenario = scenario(name, &[user(), stranger.clone()], logic);
+    scenario.members[1] = member(stranger.clone(), lock_if_alone);
+    scenario.at_rest = clean_for_strangers(vec![user(), stranger], next_start());
     search(&scenario, 1);
 }
 
