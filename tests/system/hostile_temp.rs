@@ -226,6 +226,9 @@ fn goes_while_attached(what: &str, removed: fn(&Scene)) {
         assert_eq!(first.ask("create 4"), "ok", "{what}");
         let mut second = holder(&scene, User::SUDO_ALICE);
         assert_eq!(second.ask("attach"), "ok", "{what}");
+        // Only the first lock makes the semaphore.
+        assert_eq!(first.ask("lock"), "ok", "{what}");
+        assert_eq!(first.ask("unlock"), "ok", "{what}");
         removed(&scene);
 
         let third = scene.start(User::ALICE);
