@@ -1,6 +1,10 @@
 //! What there is to a key: which objects, whose, who is attached, whether it can be used, and
 //! what clears it. A snapshot, and what follows from it; error texts are made of the same.
 
+mod explain;
+pub mod machine;
+mod native_keys;
+pub mod repair;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +15,8 @@ use crate::key::ipc_key;
 use crate::place::{Place, Places};
 
 pub use crate::kernel::Process;
+pub use explain::{Answer, Explanation, explain_key};
+pub use native_keys::{NativeKeys, PosixNames, native_keys};
 pub(crate) use words::explain;
 
 /// A segment or a semaphore.

@@ -25,7 +25,9 @@ pub(crate) use closing::clear;
 pub(crate) use courtesy::{courtesy, courtesy_of, end_courtesy};
 pub(crate) use resolve::resolve;
 
-use value::{failed, is_held, is_wrong, set_value, unset};
+pub(crate) use value::is_held;
+
+use value::{failed, is_wrong, set_value, unset};
 
 /// How often opening begins again because others changed something meanwhile.
 const ATTEMPTS: usize = 1000;

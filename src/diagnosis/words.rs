@@ -15,21 +15,21 @@ use super::{
 };
 
 /// A user by name, where there is one.
-fn user(uid: u32) -> String {
+pub(super) fn user(uid: u32) -> String {
     match User::from_uid(Uid::from_raw(uid)) {
         Ok(Some(user)) => user.name,
         _ => format!("uid {uid}"),
     }
 }
 
-fn ownership(perm: Option<IpcPerm>) -> String {
+pub(super) fn ownership(perm: Option<IpcPerm>) -> String {
     match perm {
         Some(perm) => format!("belongs to {}, mode {:03o}", user(perm.uid), perm.mode),
         None => "belongs to somebody else".to_owned(),
     }
 }
 
-fn who(processes: &[Process]) -> String {
+pub(super) fn who(processes: &[Process]) -> String {
     let mut text = String::new();
     for (index, process) in processes.iter().enumerate() {
         if index > 0 {
@@ -44,6 +44,23 @@ fn who(processes: &[Process]) -> String {
         );
     }
     text
+}
+
+/// A time in words: `3 days`.
+pub(super) fn age(seconds: i64) -> String {
+    let (count, unit) = match seconds.max(0) {
+        seconds @ 0..=119 => (seconds, "second"),
+        seconds @ 120..=7_199 => (seconds / 60, "minute"),
+        seconds @ 7_200..=172_799 => (seconds / 3_600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
 /// A segment in a sentence without an end.
@@ -103,11 +120,7 @@ pub(super) fn command(place: &PlaceReport) -> String {
     if let Some(semaphore) = &place.semaphore {
         let _ = write!(objects, " -s {}", semaphore.object.id);
     }
-    let files: Vec<String> = place
-        .files
-        .iter()
-        .map(|file| format!("'{}'", file.display()))
-        .collect();
+    let files: Vec<String> = place.files.iter().map(|file| quoted(file)).collect();
     match (objects.is_empty(), files.is_empty()) {
         (true, true) => String::new(),
         (true, false) => format!("sudo rm -f {}", files.join(" ")),
@@ -118,21 +131,30 @@ pub(super) fn command(place: &PlaceReport) -> String {
 
 /// What is wrong with a file.
 fn file_words(path: &Path, fault: FileFault, stat: Option<FileStat>) -> String {
-    let what = match fault {
+    match stat {
+        Some(stat) => strange_file(path, fault, stat.uid, stat.mode & 0o777),
+        None => format!("{} {}", path.display(), fault_words(fault)),
+    }
+}
+
+/// The same of a file that was looked at.
+pub(super) fn strange_file(path: &Path, fault: FileFault, uid: u32, mode: u32) -> String {
+    format!(
+        "{} {}, belongs to {}, mode {mode:03o}",
+        path.display(),
+        fault_words(fault),
+        user(uid)
+    )
+}
+
+fn fault_words(fault: FileFault) -> &'static str {
+    match fault {
         FileFault::Link => "is a symbolic link",
         FileFault::NotPlain => "is not what belongs there",
         FileFault::HardLinks => "has other hard links",
         FileFault::Foreign => "is not ours",
         FileFault::Unreadable => "may not be opened",
-    };
-    let owner = stat.map_or(String::new(), |stat| {
-        format!(
-            ", belongs to {}, mode {:03o}",
-            user(stat.uid),
-            stat.mode & 0o777
-        )
-    });
-    format!("{} {what}{owner}", path.display())
+    }
 }
 
 /// What is in the way, whose it is and what clears it: the text behind an error's own.

@@ -8,6 +8,7 @@
 mod as_user;
 mod pid;
 mod proc;
+pub(crate) mod survey;
 mod system_v;
 
 use std::ffi::CStr;

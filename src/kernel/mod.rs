@@ -9,7 +9,8 @@
 //! anything.
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
+pub mod survey;
 
 use std::path::Path;
 use std::time::Duration;

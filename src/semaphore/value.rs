@@ -44,7 +44,7 @@ pub(super) fn failed(key: IpcKey, errno: Errno) -> Trouble {
 /// holder's share the kernel has given back, so a 0 of the dead is the doing of a reset. Who is
 /// in a PID namespace that we can't see is known by the lock on the key file alone: `sem_otime`
 /// is set also by the exit of a process that only tried.
-pub(super) fn is_held<K: Kernel>(kernel: &K, id: IpcId) -> bool {
+pub(crate) fn is_held<K: Kernel>(kernel: &K, id: IpcId) -> bool {
     kernel.sem_value(id) == Ok(0)
         && match kernel.sem_last_pid(id) {
             Ok(0) | Err(_) => false,

@@ -1,0 +1,54 @@
+//! `qshm key`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use qshm::diagnosis::native_keys;
+use qshm::key::{self, Generation};
+
+use crate::cli::Key;
+use crate::json;
+use crate::output::{self, Failure, Outcome, harmless};
+
+pub fn run(arguments: &Key) -> Outcome {
+    let Some(generation) = Generation::from_version(&arguments.qt) else {
+        return Err(Failure::Said(format!(
+            "{} is no version of Qt that has these classes, such as 5.15",
+            harmless(&arguments.qt)
+        )));
+    };
+    let temp = arguments.tmpdir.clone().unwrap_or_else(key::temp_dir);
+    let keys = native_keys(&arguments.key, &temp, generation);
+    if arguments.json {
+        output::print(&json::key(&arguments.key, &arguments.qt, &keys))?;
+        return Ok(0);
+    }
+    let mut text = String::new();
+    let mut line = |what: &str, value: &str| {
+        let _ = writeln!(text, "{what:22}{}", harmless(value));
+    };
+    let path = |path: &Path| path.display().to_string();
+    let number =
+        |key: Option<i32>| key.map_or("- (no key file)".into(), |key| format!("{key:#010x}"));
+    line("segment file", &path(&keys.segment_file));
+    line(
+        "segment project id",
+        &format!("{:#04x}", keys.segment_project),
+    );
+    line("segment key", &number(keys.segment_key));
+    line("semaphore file", &path(&keys.semaphore_file));
+    line(
+        "semaphore project id",
+        &format!("{:#04x}", keys.semaphore_project),
+    );
+    line("semaphore key", &number(keys.semaphore_key));
+    if let Some(posix) = &keys.posix {
+        line("POSIX segment", &posix.segment);
+        line("POSIX semaphore", &posix.semaphore);
+    }
+    if keys.too_long {
+        line("", "a name is longer than 255 bytes: Qt says KeyError");
+    }
+    output::print(&text)?;
+    Ok(0)
+}

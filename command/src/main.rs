@@ -1,0 +1,40 @@
+//! `qshm`: what the library knows of Qt's IPC objects, for people and for scripts.
+//!
+//! Here arguments and results are converted; what is found, judged and removed is the library's
+//! doing (`qshm::diagnosis`).
+
+mod cli;
+mod explain;
+mod json;
+mod key;
+mod output;
+mod repair;
+mod status;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use output::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
+        Command::Key(arguments) => key::run(&arguments),
+        Command::Run(_) => Ok(0),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        // Whoever read has seen enough: `qshm status | head -1`.
+        Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Said(text)) => {
+            eprintln!("qshm: {text}");
+            ExitCode::from(output::FAILED)
+        }
+    }
+}

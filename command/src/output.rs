@@ -1,0 +1,93 @@
+//! Writing: exit codes, and text of other people on a terminal.
+
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+/// Something is in the way, or is left.
+pub const IN_THE_WAY: u8 = 1;
+
+/// It could not be done.
+pub const FAILED: u8 = 3;
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub enum Failure {
+    /// Standard output was closed.
+    Closed,
+    /// This is to be said.
+    Said(String),
+}
+
+/// The exit code, or a failure.
+pub type Outcome = Result<u8, Failure>;
+
+/// Prints a text, which ends with a newline or gets one.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    write!(out, "{text}{end}")
+        .and_then(|()| out.flush())
+        .map_err(|error| match error.kind() {
+            ErrorKind::BrokenPipe => Failure::Closed,
+            _ => Failure::Said(format!("standard output: {error}")),
+        })
+}
+
+/// Whether colour is wanted: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
+pub fn coloured() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stdout().is_terminal() && !refused && !dumb
+}
+
+/// The columns of the terminal, or those that are usual where there is none.
+pub fn width() -> usize {
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let of_terminal = if io::stdout().is_terminal() {
+        asked()
+    } else {
+        None
+    };
+    told.or(of_terminal).unwrap_or(100).clamp(20, 200)
+}
+
+/// A text of other people, harmless on a terminal: control characters, and those that turn the
+/// direction of writing around, are written as escapes.
+pub fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+            let _ = match c {
+                '\n' => safe.write_str("\\n"),
+                '\t' => safe.write_str("\\t"),
+                c => write!(safe, "\\u{{{:x}}}", u32::from(c)),
+            };
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn other_peoples_text_cannot_move_the_cursor() {
+        for (text, safe) in [
+            ("Logic", "Logic"),
+            ("ü 日本", "ü 日本"),
+            ("a\u{1b}[2J", "a\\u{1b}[2J"),
+            ("a\r\nb\t", "a\\u{d}\\nb\\t"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{202e}cod.exe", "\\u{202e}cod.exe"),
+        ] {
+            assert_eq!(harmless(text), safe, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `qshm repair`.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+
+use qshm::diagnosis::machine::{Doubt, Entry, Machine, Remedy, State, Viewer};
+use qshm::diagnosis::repair::{self, Left};
+
+use crate::cli::Repair;
+use crate::output::{self, Failure, IN_THE_WAY, Outcome, harmless};
+
+pub fn run(arguments: &Repair) -> Outcome {
+    let machine = Machine::look(&Viewer::current());
+    let mut code = 0;
+    let mut work: Vec<(Entry, bool)> = Vec::new();
+    if arguments.keys.is_empty() {
+        let entries = machine.entries().into_iter();
+        work.extend(entries.filter(is_to_clear).map(|entry| (entry, false)));
+    }
+    for key in &arguments.keys {
+        let entries = machine.entries_of(key);
+        if entries.is_empty() {
+            output::print(&format!("{}: nothing is there", harmless(key)))?;
+        }
+        work.extend(entries.into_iter().map(|entry| (entry, true)));
+    }
+    if work.is_empty() && arguments.keys.is_empty() {
+        output::print("Nothing is left behind.")?;
+    }
+    let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
+    let planned: BTreeSet<String> = work
+        .iter()
+        .filter(|(entry, named)| removable(entry, *named))
+        .flat_map(|(entry, named)| repair::plan(entry, *named).removed)
+        .collect();
+    if !arguments.dry_run && !planned.is_empty() && !agreed(arguments.yes, &planned)? {
+        return Ok(IN_THE_WAY);
+    }
+    for (entry, named) in &work {
+        let name = harmless(&entry.key.to_string());
+        let done = if arguments.dry_run {
+            repair::plan(entry, *named)
+        } else {
+            repair::repair(&machine, entry, *named)
+        };
+        let verb = if arguments.dry_run {
+            "would remove"
+        } else {
+            "removed"
+        };
+        for object in &done.removed {
+            output::print(&format!("{name}: {verb} {}", harmless(object)))?;
+        }
+        if let Some(left) = &done.left {
+            output::print(&format!("{name}: {}", words(entry, left)))?;
+            if !matches!(left, Left::InUse) || entry.in_the_way {
+                code = IN_THE_WAY;
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// Whether an entry is a matter for `repair` without a key.
+fn is_to_clear(entry: &Entry) -> bool {
+    !matches!(entry.remedy, Remedy::InUse)
+        && (entry.state != State::SemaphoreAlone || entry.in_the_way)
+}
+
+/// Asks on a terminal; elsewhere `--yes` is needed.
+fn agreed(yes: bool, planned: &BTreeSet<String>) -> Result<bool, Failure> {
+    if yes {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Said(
+            "nobody can be asked here: repeat with --yes, or look with --dry-run".to_owned(),
+        ));
+    }
+    let mut text = String::from("This will be removed:\n");
+    for object in planned {
+        text += &format!("  {}\n", harmless(object));
+    }
+    output::print(&text)?;
+    print!("Go on? [y/N] ");
+    let _ = io::stdout().flush();
+    let mut answer = String::new();
+    let _ = io::stdin().lock().read_line(&mut answer);
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+fn words(entry: &Entry, left: &Left) -> String {
+    match left {
+        Left::InUse => "in use, left alone".to_owned(),
+        Left::NeedsRoot => "needs root: sudo qshm repair".to_owned(),
+        Left::IfNamed => format!(
+            "left alone, since nothing tells whose it is: name it to remove it: qshm repair {}",
+            harmless(entry.native_key.as_deref().unwrap_or_default())
+        ),
+        Left::Changed => "changed meanwhile, left alone".to_owned(),
+        Left::Failed(errno) => format!("failed: {}", io::Error::from_raw_os_error(*errno)),
+        Left::InDoubt(doubt) => format!("in doubt, left alone: {}", doubt_words(doubt)),
+    }
+}
+
+fn doubt_words(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::Held => "a process is inside its lock",
+        Doubt::NoKeyFile => "its key file is gone, so it may not be Qt's",
+        Doubt::StrangeFile => "what stands in the place of its key file is none",
+        Doubt::MayBeOpen => "somebody may have it open",
+        Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",
+        Doubt::Young => "it was made just now",
+        Doubt::Keep => "QSHM_LEFTOVER=keep is set",
+    }
+}

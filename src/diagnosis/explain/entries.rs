@@ -1,0 +1,288 @@
+//! What there is to say of each entry.
+
+use super::Told;
+use crate::diagnosis::machine::{
+    Backend, Doubt, Entry, FileFound, Machine, Remedy, SegmentFound, SemaphoreFound, State,
+    file_in_the_way,
+};
+use crate::diagnosis::words::{age, ownership, quoted, user, who};
+
+/// Tells an entry.
+pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told) {
+    let segment = entry.segment.as_ref();
+    if let Some(segment) = segment {
+        told.say(segment_sentence(machine, entry, segment));
+    }
+    if let Some(semaphore) = &entry.semaphore {
+        told.say(semaphore_sentence(
+            machine,
+            entry,
+            semaphore,
+            segment.is_some(),
+        ));
+    }
+    tell_files(entry, told);
+    if segment.is_some_and(|segment| segment.removed) {
+        tell_removed(machine, told);
+    }
+    if entry.in_the_way {
+        tell_in_the_way(machine, entry, told);
+    }
+    tell_remedy(machine, key, entry, told);
+}
+
+fn name_of_segment(segment: &SegmentFound) -> String {
+    match (segment.key, segment.id, &segment.file) {
+        (Some(key), Some(id), _) => format!("Segment {key:#010x} (shmid {id})"),
+        (_, _, Some(file)) => format!("Segment {}", file.display()),
+        _ => "The segment".to_owned(),
+    }
+}
+
+fn name_of_semaphore(semaphore: &SemaphoreFound) -> String {
+    match (semaphore.key, semaphore.id, &semaphore.file) {
+        (Some(key), Some(id), _) => format!("Semaphore {key:#010x} (semid {id})"),
+        (_, _, Some(file)) => format!("Semaphore {}", file.display()),
+        _ => "The semaphore".to_owned(),
+    }
+}
+
+fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) -> String {
+    let qt = entry.qt_words();
+    let made = format!(
+        "{}, {} bytes, {}, made {} ago by Qt {qt}",
+        name_of_segment(segment),
+        segment.size,
+        ownership(Some(segment.perm)),
+        age(machine.now - segment.changed),
+    );
+    let seen: Vec<_> = entry
+        .users
+        .seen
+        .iter()
+        .map(|(process, _)| process.clone())
+        .collect();
+    let hidden = match entry.users.hidden {
+        0 => String::new(),
+        count if seen.is_empty() => format!("{count} process(es) that can't be seen from here"),
+        count => format!(" and {count} more that can't be seen from here"),
+    };
+    match entry.state {
+        State::Live => format!("{made}: in use by {}{hidden}.", who(&seen)),
+        State::Unclear => format!("{made}: no process that can be seen from here has it."),
+        _ => {
+            let last = match segment.last_pid {
+                Some(pid) if pid != 0 => {
+                    format!(", left behind by a crash; pid {pid} used it last")
+                }
+                // Qt never removes a POSIX segment.
+                _ if entry.backend == Backend::Posix => ", left behind by a crash, or by Qt, \
+                    which never removes a POSIX segment"
+                    .to_owned(),
+                _ => ", left behind by a crash".to_owned(),
+            };
+            format!("{made}: no process is attached{last}.")
+        }
+    }
+}
+
+fn semaphore_sentence(
+    machine: &Machine,
+    entry: &Entry,
+    semaphore: &SemaphoreFound,
+    with_segment: bool,
+) -> String {
+    let mut text = format!(
+        "{}, {}",
+        name_of_semaphore(semaphore),
+        ownership(Some(semaphore.perm))
+    );
+    if !with_segment {
+        let age = age(machine.now - semaphore.changed);
+        text += &format!(", made {age} ago by Qt {}", entry.qt_words());
+    }
+    text += if with_segment {
+        ", is its lock"
+    } else {
+        ", stands without a segment: what a crash left of one, or a QSystemSemaphore"
+    };
+    if let Some(holder) = &semaphore.holder {
+        let name = who(std::slice::from_ref(&holder.process));
+        text += &if holder.stopped {
+            format!(
+                ". It is held by {name}, which is stopped, not dead: nobody gets the lock until \
+                 it goes on"
+            )
+        } else {
+            format!(". It is held by {name}")
+        };
+    } else if semaphore.value == Some(0) {
+        text += match entry.backend {
+            Backend::Posix => {
+                ". It is taken; a POSIX lock whose holder died stays taken, and everybody waits"
+            }
+            Backend::SystemV => ". Its value is 0, and who brought it there is gone",
+        };
+    }
+    text + "."
+}
+
+fn tell_files(entry: &Entry, told: &mut Told) {
+    for file in &entry.files {
+        if let Some(words) = file_in_the_way(file) {
+            told.say(format!("A file is in the way: {words}."));
+            told.advise(format!(
+                "if no program uses it: sudo rm -r {}",
+                quoted(&file.path)
+            ));
+        }
+    }
+    let plain = |file: &&FileFound| file.fault.is_none();
+    if entry.files.iter().any(|file| file.deleted) {
+        told.say(
+            "Its key file was deleted while processes use it: a program with Qt alone that starts \
+             now makes another segment and is by itself. One with qshm finds this one.",
+        );
+    } else if entry.state == State::FileAlone {
+        for file in entry.files.iter().filter(plain) {
+            told.say(format!(
+                "{}, belongs to {}, mode {:03o}, is a key file that leads to nothing.",
+                file.path.display(),
+                user(file.uid),
+                file.mode
+            ));
+        }
+    } else if entry.files.is_empty() && entry.backend == Backend::SystemV {
+        told.say(
+            "Its key file is gone, so that no program finds it any more; only the first byte of \
+             its key says that it may belong to this key.",
+        );
+    }
+}
+
+fn tell_removed(machine: &Machine, told: &mut Told) {
+    told.say(
+        "It was removed while processes are attached: they go on with it, and who starts now makes \
+         another one.",
+    );
+    if machine.remove_ipc == Some(true) {
+        told.say(
+            "systemd-logind does that when a user's last session ends (RemoveIPC=yes in \
+             logind.conf); it may also have been ipcrm.",
+        );
+        told.advise("RemoveIPC=no in /etc/systemd/logind.conf, or a system user for services");
+    }
+}
+
+fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
+    let viewer = machine.viewer.identity.uid;
+    let me = user(viewer);
+    if entry.state == State::FileAlone {
+        told.say(format!(
+            "{me} may not use that file. Qt alone does not mind; a program with qshm steps aside to \
+             a place of its own (qshm-{viewer} in the temp directory)."
+        ));
+        return;
+    }
+    let aside = match entry.backend {
+        Backend::SystemV => format!(
+            "A program with qshm steps aside to a place of its own (qshm-{viewer} in the temp \
+             directory) and starts"
+        ),
+        Backend::Posix => "A program with qshm steps aside to a place of its own and starts".into(),
+    };
+    let other = entry.owner().map_or_else(String::new, |(uid, _)| user(uid));
+    if entry.state == State::Live {
+        told.say(format!(
+            "It is {other}'s live application, and {me} may not use its objects: with Qt alone \
+             create() and attach() fail with PermissionDenied. {aside}."
+        ));
+    } else {
+        told.say(format!(
+            "{me} may not use it: with Qt alone create() and attach() fail with PermissionDenied \
+             (\"unable to set key on lock\") until it is removed or the machine restarted. {aside}."
+        ));
+    }
+}
+
+fn tell_remedy(machine: &Machine, key: &str, entry: &Entry, told: &mut Told) {
+    let command = format!("qshm repair {}", quoted_key(key));
+    let sudo = if machine.viewer.is_root() {
+        ""
+    } else {
+        "sudo "
+    };
+    match &entry.remedy {
+        Remedy::Remove | Remedy::IfNamed => told.advise(command),
+        Remedy::NeedsRoot if entry.state == State::Unclear => {
+            told.say("Who has it can only be seen as root.");
+            told.advise(format!("sudo {command}"));
+        }
+        Remedy::NeedsRoot => told.advise(format!("sudo {command}")),
+        Remedy::InUse => {
+            if entry.in_the_way {
+                told.advise("end that application, or run yours with qshm: qshm run -- PROGRAM");
+            }
+        }
+        Remedy::InDoubt(doubt) => tell_doubt(machine, entry, doubt, sudo, &command, told),
+    }
+    let holder = entry
+        .semaphore
+        .as_ref()
+        .and_then(|semaphore| semaphore.holder.as_ref());
+    if let Some(holder) = holder.filter(|holder| holder.stopped) {
+        told.advise(format!("{sudo}kill -CONT {}", holder.process.pid));
+    }
+}
+
+fn tell_doubt(
+    machine: &Machine,
+    entry: &Entry,
+    doubt: &Doubt,
+    sudo: &str,
+    command: &str,
+    told: &mut Told,
+) {
+    match doubt {
+        // Said already.
+        Doubt::Held | Doubt::StrangeFile => {}
+        Doubt::Hidden => {
+            let told_as = if machine.viewer.is_root() {
+                "Processes of another PID namespace may have it: look from outside the container."
+            } else {
+                "Processes of other users may have it: only root can tell."
+            };
+            told.say(told_as);
+            told.advise(format!("sudo {command}"));
+        }
+        Doubt::NoKeyFile => {
+            told.advise(format!("if no program uses it: {sudo}ipcrm{}", ids(entry)))
+        }
+        Doubt::MayBeOpen => {
+            told.say("A semaphore does not show who has it open, so qshm leaves it.");
+            if entry.in_the_way {
+                told.advise(format!("if no program uses it: {sudo}ipcrm{}", ids(entry)));
+            }
+        }
+        Doubt::Young => told.say("It was made just now: somebody may be about to use it."),
+        Doubt::Keep => told.say("QSHM_LEFTOVER=keep is set: it stays."),
+    }
+}
+
+fn ids(entry: &Entry) -> String {
+    let segment = entry.segment.as_ref().and_then(|segment| segment.id);
+    let semaphore = entry.semaphore.as_ref().and_then(|semaphore| semaphore.id);
+    let option =
+        |name: &str, id: Option<i32>| id.map_or(String::new(), |id| format!(" {name} {id}"));
+    option("-m", segment) + &option("-s", semaphore)
+}
+
+/// A key as a shell takes it.
+fn quoted_key(key: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/:+@".contains(c);
+    if !key.is_empty() && key.chars().all(harmless) && !key.starts_with('-') {
+        key.to_owned()
+    } else {
+        format!("'{}'", key.replace('\'', "'\\''"))
+    }
+}

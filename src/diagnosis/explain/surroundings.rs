@@ -1,0 +1,198 @@
+//! What besides the objects of a key decides whether it can be used: limits, namespaces, temp
+//! directories, and who called root.
+
+use std::path::Path;
+
+use super::Told;
+use crate::diagnosis::machine::{DirectoryKind, Machine};
+use crate::diagnosis::words::{user, who};
+use crate::kernel::Process;
+use crate::kernel::survey::{ProcessRow, Variable};
+use crate::key;
+
+/// Tells them. `found`: there are objects of the key.
+pub(super) fn tell(machine: &Machine, key: &str, found: bool, told: &mut Told) {
+    tell_limits(machine, found, told);
+    tell_stopped(machine, key, told);
+    tell_temp_directories(machine, key, told);
+    tell_namespaces(machine, told);
+}
+
+/// A limit that is reached keeps everybody from making a new segment or semaphore.
+fn tell_limits(machine: &Machine, found: bool, told: &mut Told) {
+    let limits = &machine.limits;
+    let pages = |bytes: u64| bytes.div_ceil(limits.page_size.max(1));
+    let segments = machine.segments.len() as u64;
+    let semaphores = machine.semaphores.len() as u64;
+    let used_pages: u64 = machine
+        .segments
+        .iter()
+        .map(|row| pages(row.stat.size as u64))
+        .sum();
+    let all_semaphores: u64 = machine.semaphores.iter().map(|row| row.count).sum();
+    let mut reached = |used: u64, limit: Option<u64>, what: &str, name: &str, setting: &str| {
+        let Some(limit) = limit.filter(|limit| used >= *limit) else {
+            return;
+        };
+        told.say(format!(
+            "The limit of {what} is reached: {used} of {limit} ({name}). Nobody can make another, \
+             and create() fails with OutOfResources."
+        ));
+        told.advise(format!(
+            "see who made them: ipcs -a; or raise the limit: sudo sysctl {setting}"
+        ));
+        told.barred |= !found;
+    };
+    reached(
+        segments,
+        limits.segments,
+        "segments",
+        "SHMMNI",
+        "kernel.shmmni=…",
+    );
+    reached(
+        semaphores,
+        limits.semaphores,
+        "semaphore sets",
+        "SEMMNI",
+        "kernel.sem=…",
+    );
+    reached(
+        all_semaphores,
+        limits.all_semaphores,
+        "semaphores",
+        "SEMMNS",
+        "kernel.sem=…",
+    );
+    reached(
+        used_pages,
+        limits.pages,
+        "pages of shared memory",
+        "SHMALL",
+        "kernel.shmall=…",
+    );
+}
+
+/// Who stopped in the middle of create, attach or detach keeps the others out.
+fn tell_stopped(machine: &Machine, key: &str, told: &mut Told) {
+    for file in machine.files_of(key) {
+        if let Some(row) = machine.stopped_in_lifecycle(file) {
+            told.say(format!(
+                "{} holds the lock of {} and is stopped, not dead: create(), attach() and \
+                 detach() of the others fail as busy until it goes on.",
+                name(row),
+                file.path.display()
+            ));
+            told.advise(format!("kill -CONT {}", row.pid));
+        }
+    }
+}
+
+/// The key is a file in the temp directory: where that differs, so does the segment.
+fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
+    let own = key::temp_dir();
+    let mut elsewhere: Vec<String> = Vec::new();
+    for file in machine.files_of(key).filter(|file| !file.deleted) {
+        let directory = file.path.parent().unwrap_or(Path::new("/"));
+        let known = machine
+            .directories
+            .iter()
+            .find(|known| known.path == directory);
+        let temp = known.is_some_and(|known| known.kind == DirectoryKind::Temp);
+        let name = directory.display().to_string();
+        if temp && directory != own && !elsewhere.contains(&name) {
+            elsewhere.push(name);
+        }
+    }
+    let invoker = machine.viewer.identity;
+    let by_sudo = machine.viewer.is_root() && invoker.acting_as_root;
+    if !elsewhere.is_empty() {
+        told.say(format!(
+            "Key files of it are in {}; the temp directory here is {}. Programs with different \
+             temp directories (TMPDIR) do not share{}.",
+            elsewhere.join(" and "),
+            own.display(),
+            if by_sudo {
+                ", and sudo does not pass TMPDIR on"
+            } else {
+                ""
+            }
+        ));
+    }
+    if by_sudo {
+        let mut theirs = machine
+            .processes
+            .iter()
+            .filter(|row| row.uid == invoker.uid);
+        let other = theirs.find_map(|row| match &row.tmpdir {
+            Variable::Is(path)
+                if *path != own && !elsewhere.contains(&path.display().to_string()) =>
+            {
+                Some(path)
+            }
+            _ => None,
+        });
+        if let Some(path) = other {
+            told.say(format!(
+                "{}'s programs have TMPDIR={}, and here it is {}: sudo does not pass it on, so \
+                 that the two do not share.",
+                user(invoker.uid),
+                path.display(),
+                own.display()
+            ));
+            told.advise(format!("sudo TMPDIR={} PROGRAM", path.display()));
+        }
+    }
+}
+
+/// Programs with Qt that live in another IPC namespace have objects of their own; those in
+/// another mount namespace may have another temp directory.
+fn tell_namespaces(machine: &Machine, told: &mut Told) {
+    let has_qt = |row: &&ProcessRow| {
+        row.mappings
+            .as_ref()
+            .is_some_and(|maps| !maps.qt.is_empty())
+    };
+    let differs = |theirs: Option<u64>, ours: Option<u64>| theirs.is_some() && theirs != ours;
+    let own = machine.namespaces;
+    let (mut by_ipc, mut by_mount) = (Vec::new(), Vec::new());
+    for row in machine.processes.iter().filter(has_qt) {
+        if differs(row.namespaces.ipc, own.ipc) {
+            by_ipc.push(row);
+        } else if differs(row.namespaces.mount, own.mount) {
+            by_mount.push(row);
+        }
+    }
+    if !by_ipc.is_empty() {
+        told.say(format!(
+            "In another IPC namespace (a container, for example) {}: what it has there can't be \
+             seen or shared from here, whatever the key.",
+            run(&by_ipc)
+        ));
+    }
+    if !by_mount.is_empty() {
+        told.say(format!(
+            "In another mount namespace (Flatpak, Snap, a service with PrivateTmp) {}: its temp \
+             directory may be another one, and then it has other segments.",
+            run(&by_mount)
+        ));
+    }
+}
+
+fn run(rows: &[&ProcessRow]) -> String {
+    let verb = if rows.len() == 1 { "runs" } else { "run" };
+    let names: Vec<String> = rows.iter().take(3).map(|row| name(row)).collect();
+    let more = match rows.len() {
+        0..=3 => String::new(),
+        count => format!(" and {} more", count - 3),
+    };
+    format!("{verb} {}{more}", names.join(", "))
+}
+
+fn name(row: &ProcessRow) -> String {
+    who(&[Process {
+        pid: row.pid,
+        uid: row.uid,
+        program: row.program.clone(),
+    }])
+}

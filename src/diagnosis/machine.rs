@@ -1,0 +1,190 @@
+//! All of Qt's IPC objects on the machine: a snapshot, and what follows from it.
+//!
+//! [`Machine::look`] takes the snapshot; everything else here is a function over it.
+//!
+//! ```
+//! use qshm::diagnosis::machine::{Machine, Viewer};
+//!
+//! let machine = Machine::look(&Viewer::current());
+//! for entry in machine.entries() {
+//!     println!("{}: {:?}", entry.key, entry.state);
+//! }
+//! ```
+
+mod directories;
+mod entry;
+mod guess;
+mod judge;
+mod native;
+mod pairs;
+mod posix;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::access::Access;
+use crate::identity::{self, Identity};
+use crate::kernel::linux::survey;
+use crate::kernel::survey::{
+    FoundFile, Limits, LockRow, Namespaces, ProcessRow, SegmentRow, SemaphoreRow,
+};
+use crate::kernel::{Kernel as _, Linux};
+
+pub use directories::{Directory, DirectoryKind};
+pub use entry::{
+    Backend, Doubt, Entry, FileFound, Holder, QtVersions, Remedy, SegmentFound, SemaphoreFound,
+    State, Users,
+};
+pub use guess::KeyGuess;
+pub(crate) use native::in_the_way as file_in_the_way;
+
+/// Who looks: whose rights count for "can I use it".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// For whom programs act that this user starts: the user, or under sudo the one who called.
+    pub identity: Identity,
+    /// The effective user, whose rights count for removing.
+    pub euid: u32,
+}
+
+impl Viewer {
+    /// The user of this process.
+    pub fn current() -> Self {
+        Viewer {
+            identity: identity::current(Access::Invoker),
+            euid: Linux.geteuid(),
+        }
+    }
+
+    /// Whether the process may do anything.
+    pub fn is_root(&self) -> bool {
+        self.euid == 0
+    }
+}
+
+/// The snapshot.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Who looked.
+    pub viewer: Viewer,
+    /// When, in seconds since 1970.
+    pub now: i64,
+    /// Every System V segment of this IPC namespace.
+    pub segments: Vec<SegmentRow>,
+    /// Every System V semaphore set of this IPC namespace.
+    pub semaphores: Vec<SemaphoreRow>,
+    /// Where key files may be.
+    pub directories: Vec<Directory>,
+    /// The key files, and files of runtime directories that may be some.
+    pub files: Vec<FoundFile>,
+    /// POSIX segments and semaphores: the files of `/dev/shm`.
+    pub posix: Vec<FoundFile>,
+    /// The values of those semaphores among them that may be read.
+    pub posix_values: Vec<(PathBuf, i32)>,
+    /// Every process but this one.
+    pub processes: Vec<ProcessRow>,
+    /// The namespaces of this process.
+    pub namespaces: Namespaces,
+    /// Whether processes of all users could be looked into, and no PID namespace hides some.
+    pub sees_everything: bool,
+    /// Who holds a lock of a file.
+    pub locks: Vec<LockRow>,
+    /// The limits of System V IPC.
+    pub limits: Limits,
+    /// Whether logind removes objects at logout; `None`: there is none.
+    pub remove_ipc: Option<bool>,
+}
+
+/// The PID namespace that sees every process: `PROC_PID_INIT_INO` of the kernel.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+impl Machine {
+    /// Looks around. Changes nothing.
+    pub fn look(viewer: &Viewer) -> Self {
+        // Objects first and processes after: who is attached in between is seen too.
+        let segments = survey::segments();
+        let semaphores = survey::semaphores();
+        let processes = survey::processes();
+        let namespaces = survey::own_namespaces();
+        let directories = directories::find(viewer, &processes, namespaces);
+        let mut files = directories::key_files(&directories);
+        files.extend(directories::deleted_files(&processes));
+        let sees_everything = viewer.is_root()
+            && namespaces.pid == Some(FIRST_PID_NAMESPACE)
+            && processes.iter().all(|process| process.mappings.is_some());
+        let posix = survey::directory(Path::new("/dev/shm"), |_| true);
+        let values = posix.iter().filter_map(|file| {
+            let value = survey::posix_value(&file.path)?;
+            Some((file.path.clone(), value))
+        });
+        Machine {
+            viewer: *viewer,
+            now: Linux.now(),
+            posix_values: values.collect(),
+            posix,
+            sees_everything,
+            segments,
+            semaphores,
+            directories,
+            files,
+            processes,
+            namespaces,
+            locks: survey::file_locks(),
+            limits: survey::limits(),
+            remove_ipc: survey::remove_ipc(),
+        }
+    }
+
+    /// Qt's objects, paired, each with its state: those of System V first, then POSIX, by path.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut entries = pairs::entries(self);
+        entries.extend(posix::entries(self, None));
+        entries
+    }
+
+    /// The entries of one key, as applications give it to `setKey()`, or of a native key (a path,
+    /// `systemv:PATH`, `posix:/NAME`).
+    pub fn entries_of(&self, key: &str) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self
+            .entries()
+            .into_iter()
+            .filter(|entry| native::is_of_key(entry, key))
+            .collect();
+        for entry in &mut entries {
+            native::name_it(entry, key);
+        }
+        for entry in pairs::orphans_of(self, key)
+            .into_iter()
+            .chain(pairs::given_file(self, key))
+            .chain(posix::entries(self, Some(key)))
+        {
+            if !entries.iter().any(|known| known.is_same(&entry)) {
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    /// The key files of a key, in every directory.
+    pub(crate) fn files_of<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a FoundFile> {
+        let rest = guess::rest_of_key(key);
+        let given = native::path(key);
+        self.files.iter().filter(move |file| {
+            let name = file.path.file_name().and_then(|name| name.to_str());
+            let parts = name.and_then(guess::parts);
+            parts.is_some_and(|(_, of_file)| Some(of_file) == rest.as_deref())
+                || Some(&file.path) == given.as_ref()
+        })
+    }
+
+    /// The temp directories that programs of this machine use.
+    pub fn temp_directories(&self) -> impl Iterator<Item = &PathBuf> {
+        self.directories
+            .iter()
+            .filter(|directory| directory.kind == DirectoryKind::Temp)
+            .map(|directory| &directory.path)
+    }
+}

@@ -1,0 +1,161 @@
+//! Who uses what: processes with a segment, and holders of locks.
+
+use super::Machine;
+use super::entry::{Holder, SegmentFound, SemaphoreFound, Users};
+use crate::kernel::linux::survey;
+use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
+use crate::kernel::{FileStat, IpcKey, IpcPerm, Process};
+
+fn process(row: &ProcessRow) -> Process {
+    Process {
+        pid: row.pid,
+        uid: row.uid,
+        program: row.program.clone(),
+    }
+}
+
+/// The version in a library's file name: `5.15.8` of `libQt5Core.so.5.15.8`, `6` where that is
+/// all there is.
+fn version(library: &str) -> Option<&str> {
+    let (_, version) = library.split_once(".so.")?;
+    version
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(version)
+}
+
+impl Machine {
+    /// Whether a process sees the same System V objects as this one.
+    pub(super) fn shares_objects(&self, row: &ProcessRow) -> bool {
+        row.namespaces.ipc.is_none() || row.namespaces.ipc == self.namespaces.ipc
+    }
+
+    fn users(&self, uses: impl Fn(&ProcessRow) -> bool) -> Users {
+        let mut users = Users::default();
+        for row in self.processes.iter().filter(|row| uses(row)) {
+            users.seen.push((process(row), row.is_stopped()));
+            for library in row.mappings.iter().flat_map(|maps| &maps.qt) {
+                let version = version(library).unwrap_or_default().to_owned();
+                if !version.is_empty() && !users.qt.contains(&version) {
+                    users.qt.push(version);
+                }
+            }
+        }
+        users
+    }
+
+    /// Who is attached to a System V segment.
+    pub(super) fn users_of_segment(&self, row: &SegmentRow) -> Users {
+        let mut users = self.users(|process| {
+            self.shares_objects(process) && self.attached(process).any(|(id, _)| id == row.id)
+        });
+        users.hidden = row.stat.attached.saturating_sub(users.seen.len() as u64);
+        users
+    }
+
+    /// Who has a file of `/dev/shm` mapped or open.
+    pub(super) fn users_of_file(&self, stat: &FileStat) -> Users {
+        let number = (stat.dev, stat.ino);
+        self.users(|process| {
+            let maps = process.mappings.iter().flat_map(|maps| &maps.shared_files);
+            let mut open = process.files.iter().flatten();
+            maps.into_iter().any(|mapped| *mapped == number)
+                || open.any(|open| open.stat.same_file(stat))
+        })
+    }
+
+    /// The same snapshot with the processes as they are now.
+    pub(crate) fn with_processes_of_now(&self) -> Self {
+        Machine {
+            processes: survey::processes(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a process has this file of `/dev/shm` mapped or open.
+    pub(crate) fn is_file_used(&self, stat: &FileStat) -> bool {
+        !self.users_of_file(stat).seen.is_empty()
+    }
+
+    fn attached<'a>(&self, row: &'a ProcessRow) -> impl Iterator<Item = (i32, IpcKey)> + use<'a> {
+        row.mappings
+            .iter()
+            .flat_map(|maps| maps.segments.iter().copied())
+    }
+
+    /// The key that a segment was made with: once it is removed only its users know it.
+    pub(super) fn key_of(&self, row: &SegmentRow) -> IpcKey {
+        if !row.stat.removed {
+            return row.key;
+        }
+        let mut all = self
+            .processes
+            .iter()
+            .filter(|process| self.shares_objects(process))
+            .flat_map(|process| self.attached(process));
+        all.find(|(id, _)| *id == row.id)
+            .map_or(row.key, |(_, key)| key)
+    }
+
+    /// The process of this pid.
+    pub(super) fn process(&self, pid: i32) -> Option<&ProcessRow> {
+        self.processes.iter().find(|row| row.pid == pid)
+    }
+
+    /// A segment as an entry has it.
+    pub(super) fn segment_found(&self, row: &SegmentRow) -> SegmentFound {
+        SegmentFound {
+            key: Some(self.key_of(row)),
+            id: Some(row.id),
+            file: None,
+            perm: row.stat.perm,
+            size: row.stat.size as u64,
+            attached: row.stat.attached,
+            last_pid: Some(row.stat.last_pid),
+            changed: row.stat.changed,
+            removed: row.stat.removed,
+        }
+    }
+
+    /// A semaphore as an entry has it.
+    pub(super) fn semaphore_found(&self, row: &SemaphoreRow) -> SemaphoreFound {
+        let holder = match (row.value, row.last_pid) {
+            (Some(0), Some(pid)) => self.process(pid),
+            _ => None,
+        };
+        SemaphoreFound {
+            key: Some(row.key),
+            id: Some(row.id),
+            file: None,
+            perm: row.perm,
+            value: row.value,
+            last_pid: row.last_pid.filter(|pid| *pid != 0),
+            waiting: row.waiting,
+            changed: row.changed,
+            holder: holder.map(|row| Holder {
+                process: process(row),
+                stopped: row.is_stopped(),
+            }),
+        }
+    }
+
+    /// Who holds the lifecycle lock of a key file, if that is one who is stopped.
+    pub(crate) fn stopped_in_lifecycle(&self, file: &FoundFile) -> Option<&ProcessRow> {
+        let locks = self.locks.iter().filter(|lock| {
+            lock.exclusive && (lock.dev, lock.ino) == (file.stat.dev, file.stat.ino)
+        });
+        locks
+            .filter_map(|lock| self.process(lock.pid))
+            .find(|row| row.is_stopped())
+    }
+}
+
+/// Owner and mode of a file as those of an object.
+pub(super) fn perm_of(file: &FoundFile) -> IpcPerm {
+    IpcPerm {
+        uid: file.stat.uid,
+        gid: file.stat.gid,
+        cuid: file.stat.uid,
+        cgid: file.stat.gid,
+        mode: file.stat.mode & 0o777,
+    }
+}

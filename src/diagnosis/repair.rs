@@ -1,0 +1,121 @@
+//! Removing what is a leftover beyond doubt, under the locks that programs take, and nothing
+//! else.
+//!
+//! What an [`Entry`] says is looked at again under the lock before anything is removed, so that
+//! a program that starts at the same moment loses nothing.
+
+mod posix;
+mod system_v;
+
+use super::machine::{Backend, Doubt, Entry, Machine, Remedy};
+
+/// What came of one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// What was removed, or would be: `segment 0x5100c064 (shmid 0)`.
+    pub removed: Vec<String>,
+    /// Why there is more, or nothing was removed.
+    pub left: Option<Left>,
+}
+
+/// Why something stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It is in use.
+    InUse,
+    /// Only root, or its owner, may remove it.
+    NeedsRoot,
+    /// It is removed if it is named.
+    IfNamed,
+    /// It may be in use.
+    InDoubt(Doubt),
+    /// Somebody else removed it, or made it anew, meanwhile.
+    Changed,
+    /// The kernel refused, with this errno.
+    Failed(i32),
+}
+
+impl Repair {
+    fn left(left: Left) -> Self {
+        Repair {
+            removed: Vec::new(),
+            left: Some(left),
+        }
+    }
+}
+
+/// What [`repair`] would do, from the snapshot alone. `named`: somebody asked for this very key.
+pub fn plan(entry: &Entry, named: bool) -> Repair {
+    match &entry.remedy {
+        Remedy::Remove => Repair {
+            removed: objects(entry),
+            left: None,
+        },
+        Remedy::IfNamed if named => Repair {
+            removed: objects(entry),
+            left: None,
+        },
+        Remedy::IfNamed => Repair::left(Left::IfNamed),
+        Remedy::InUse => Repair::left(Left::InUse),
+        Remedy::NeedsRoot => Repair::left(Left::NeedsRoot),
+        Remedy::InDoubt(doubt) => Repair::left(Left::InDoubt(doubt.clone())),
+    }
+}
+
+/// Removes an entry's objects and key files if they are a leftover beyond doubt.
+///
+/// Takes the lifecycle lock, for at most some seconds, and Qt's own lock only if it is free.
+pub fn repair(machine: &Machine, entry: &Entry, named: bool) -> Repair {
+    let plan = plan(entry, named);
+    if plan.left.is_some() {
+        return plan;
+    }
+    match entry.backend {
+        Backend::SystemV => system_v::clear(machine, entry),
+        Backend::Posix => posix::clear(machine, entry),
+    }
+}
+
+/// The objects of an entry, and its key files.
+fn objects(entry: &Entry) -> Vec<String> {
+    let mut objects = Vec::new();
+    if let Some(segment) = &entry.segment {
+        objects.push(name(
+            "segment",
+            "shmid",
+            segment.key,
+            segment.id,
+            segment.file.as_deref(),
+        ));
+    }
+    if let Some(semaphore) = &entry.semaphore {
+        let file = semaphore.file.as_deref();
+        objects.push(name(
+            "semaphore",
+            "semid",
+            semaphore.key,
+            semaphore.id,
+            file,
+        ));
+    }
+    objects.extend(entry.files.iter().map(|file| file_name(&file.path)));
+    objects
+}
+
+fn name(
+    what: &str,
+    id_name: &str,
+    key: Option<i32>,
+    id: Option<i32>,
+    file: Option<&std::path::Path>,
+) -> String {
+    match (key, id, file) {
+        (Some(key), Some(id), _) => format!("{what} {key:#010x} ({id_name} {id})"),
+        (_, _, Some(file)) => format!("{what} {}", file.display()),
+        _ => what.to_owned(),
+    }
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    format!("key file {}", path.display())
+}

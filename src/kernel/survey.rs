@@ -1,0 +1,158 @@
+//! What a look around the whole machine finds, as `/proc` and the file system have it.
+//!
+//! For diagnosis and for clearing up, never for a lock. All of it is best effort: what may not be
+//! read is `None` or left out, and the fields say which.
+
+use std::path::PathBuf;
+
+use super::{FileStat, IpcId, IpcKey, IpcPerm, ShmStat};
+
+/// A row of `/proc/sysvipc/shm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// Its key; 0 once it is removed.
+    pub key: IpcKey,
+    /// Its id.
+    pub id: IpcId,
+    /// Size, owner, users.
+    pub stat: ShmStat,
+}
+
+/// A row of `/proc/sysvipc/sem`, and what semctl(2) tells of the first semaphore of the set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SemaphoreRow {
+    /// Its key.
+    pub key: IpcKey,
+    /// Its id.
+    pub id: IpcId,
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// Number of semaphores in the set; Qt makes sets of one.
+    pub count: u64,
+    /// When it was last operated on, in seconds since 1970; 0: never.
+    pub used: i64,
+    /// When it was made, or its value set, in seconds since 1970.
+    pub changed: i64,
+    /// Its value, where it may be read: 1 is a free lock.
+    pub value: Option<i32>,
+    /// Who changed it last, where that may be read; 0: nobody, or a process of another PID
+    /// namespace.
+    pub last_pid: Option<i32>,
+    /// How many wait, where that may be read.
+    pub waiting: Option<i32>,
+}
+
+/// A file of a directory that was looked through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Which file it is, as lstat(2) has it.
+    pub stat: FileStat,
+    /// When its contents changed last, in seconds since 1970.
+    pub modified: i64,
+    /// Unlinked already, and found open in a process.
+    pub deleted: bool,
+}
+
+/// `$TMPDIR` of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// The environment may not be read.
+    Hidden,
+    /// It has no such variable, or an empty one.
+    Unset,
+    /// Its value.
+    Is(PathBuf),
+}
+
+/// The inode numbers of a process's namespaces; `None` where they may not be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// System V objects.
+    pub ipc: Option<u64>,
+    /// Mounts.
+    pub mount: Option<u64>,
+    /// Process ids.
+    pub pid: Option<u64>,
+}
+
+/// What of a process's memory map matters here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mappings {
+    /// Attached System V segments: the id, and the key that it was made with.
+    pub segments: Vec<(IpcId, IpcKey)>,
+    /// Files of `/dev/shm`, by device and inode number.
+    pub shared_files: Vec<(u64, u64)>,
+    /// File names of the Qt libraries: `libQt5Core.so.5.15.8`.
+    pub qt: Vec<String>,
+}
+
+/// A descriptor that leads to a key file or into `/dev/shm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    /// The path that it was opened by.
+    pub path: PathBuf,
+    /// Whether it was unlinked meanwhile.
+    pub deleted: bool,
+    /// The file itself.
+    pub stat: FileStat,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessRow {
+    /// Its pid.
+    pub pid: i32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its executable, or its name where that may not be seen.
+    pub program: String,
+    /// State as in proc(5): `R`, `S`, `D`, `T` (stopped), `t` (stopped by a debugger), `Z`.
+    pub state: char,
+    /// Its temp directory.
+    pub tmpdir: Variable,
+    /// Its `$XDG_RUNTIME_DIR`.
+    pub runtime_dir: Variable,
+    /// Its namespaces.
+    pub namespaces: Namespaces,
+    /// What it has mapped; `None`: may not be seen.
+    pub mappings: Option<Mappings>,
+    /// What it has open; `None`: may not be seen.
+    pub files: Option<Vec<OpenFile>>,
+}
+
+impl ProcessRow {
+    /// Whether it is stopped, so that it gives no lock back until it goes on.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+}
+
+/// A flock(2) that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockRow {
+    /// Who.
+    pub pid: i32,
+    /// Whether others can't have it too.
+    pub exclusive: bool,
+    /// The file's device.
+    pub dev: u64,
+    /// The file's inode number.
+    pub ino: u64,
+}
+
+/// The limits of System V IPC, and how much of each is in use. `None`: can't be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// `kernel.shmmni`: segments.
+    pub segments: Option<u64>,
+    /// `kernel.shmall`: pages in all segments together.
+    pub pages: Option<u64>,
+    /// The fourth number of `kernel.sem`, `SEMMNI`: semaphore sets.
+    pub semaphores: Option<u64>,
+    /// The second number of `kernel.sem`, `SEMMNS`: semaphores in all sets.
+    pub all_semaphores: Option<u64>,
+    /// Bytes in a page.
+    pub page_size: u64,
+}
