@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, Width};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table};
 
 use nix::unistd::{Uid, User};
 use qshm::diagnosis::machine::{Entry, Machine, Remedy, State};
@@ -11,7 +11,7 @@ use qshm::diagnosis::machine::{Entry, Machine, Remedy, State};
 use crate::output::harmless;
 
 /// Below this many columns each object is a paragraph of its own.
-const NARROW: usize = 72;
+const NARROW: usize = 76;
 
 /// The table, and below it what there is to do.
 pub fn status(machine: &Machine, entries: &[Entry], width: usize, coloured: bool) -> String {
@@ -46,7 +46,7 @@ struct Row {
 }
 
 const HEADINGS: [&str; 9] = [
-    "KEY", "STATE", "OWNER", "MODE", "SIZE", "QT", "AGE", "OBJECTS", "USED BY",
+    "KEY", "STATE", "OWNER", "MODE", "SIZE", "QT", "AGE", "SHM/SEM", "USED BY",
 ];
 
 impl Row {
@@ -54,7 +54,7 @@ impl Row {
         let owner = entry.owner();
         let size = entry.segment.as_ref().map(|segment| bytes(segment.size));
         Row {
-            key: harmless(&entry.key.to_string()),
+            key: shortened(&harmless(&entry.key.to_string())),
             state: state(entry),
             owner: owner.map(|(uid, _)| user(uid)).unwrap_or_default(),
             mode: owner
@@ -117,9 +117,9 @@ fn table(rows: &[Row], width: usize, coloured: bool) -> String {
         table.add_row(cells);
     }
     // Numbers and short words are not broken over lines.
-    for column in [2, 3, 4, 5, 6] {
+    for column in 2..8 {
         if let Some(column) = table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(12)));
+            column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     let last = HEADINGS.len() - 1;
@@ -187,37 +187,33 @@ fn state(entry: &Entry) -> String {
     format!("{word}{stopped}{way}")
 }
 
+/// The longest key that a table shows whole; `--json` has it all.
+const LONGEST_KEY: usize = 40;
+
+fn shortened(key: &str) -> String {
+    if key.chars().count() <= LONGEST_KEY {
+        return key.to_owned();
+    }
+    key.chars().take(LONGEST_KEY - 1).chain(['…']).collect()
+}
+
+/// The ids of segment and semaphore, as ipcs(1) has them.
 fn objects(entry: &Entry) -> String {
-    let mut parts = Vec::new();
-    if let Some(segment) = &entry.segment {
-        parts.push(match segment.id {
-            Some(id) => format!("shm {id}"),
-            None => "posix shm".to_owned(),
-        });
+    let id = |there: bool, id: Option<i32>| match id {
+        Some(id) => id.to_string(),
+        None if there => "posix".to_owned(),
+        None => "-".to_owned(),
+    };
+    let (segment, semaphore) = (entry.segment.as_ref(), entry.semaphore.as_ref());
+    let segment = id(segment.is_some(), segment.and_then(|segment| segment.id));
+    let semaphore = id(
+        semaphore.is_some(),
+        semaphore.and_then(|semaphore| semaphore.id),
+    );
+    if segment == "posix" && semaphore == "posix" {
+        return segment;
     }
-    if let Some(semaphore) = &entry.semaphore {
-        parts.push(match semaphore.id {
-            Some(id) => format!("sem {id}"),
-            None => "posix sem".to_owned(),
-        });
-    }
-    if parts.is_empty() {
-        parts.extend(entry.files.iter().map(|file| {
-            let name = file
-                .path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let kind = if name.starts_with("qipc_systemsem_") {
-                "sem"
-            } else {
-                "shm"
-            };
-            format!("{kind} file")
-        }));
-    }
-    parts.join(" ")
+    format!("{segment}/{semaphore}")
 }
 
 fn users(entry: &Entry) -> String {

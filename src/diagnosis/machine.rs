@@ -23,13 +23,13 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::access::Access;
 use crate::identity::{self, Identity};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{
-    FoundFile, Limits, LockRow, Namespaces, ProcessRow, SegmentRow, SemaphoreRow,
+    FoundFile, Limits, LockRow, Namespaces, PosixRow, ProcessRow, SegmentRow, SemaphoreRow,
 };
 use crate::kernel::{Kernel as _, Linux};
 
@@ -81,9 +81,7 @@ pub struct Machine {
     /// The key files, and files of runtime directories that may be some.
     pub files: Vec<FoundFile>,
     /// POSIX segments and semaphores: the files of `/dev/shm`.
-    pub posix: Vec<FoundFile>,
-    /// The values of those semaphores among them that may be read.
-    pub posix_values: Vec<(PathBuf, i32)>,
+    pub posix: Vec<PosixRow>,
     /// Every process but this one.
     pub processes: Vec<ProcessRow>,
     /// The namespaces of this process.
@@ -104,6 +102,7 @@ const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 impl Machine {
     /// Looks around. Changes nothing.
     pub fn look(viewer: &Viewer) -> Self {
+        let posix = survey::posix_files();
         // Objects first and processes after: who is attached in between is seen too.
         let segments = survey::segments();
         let semaphores = survey::semaphores();
@@ -114,16 +113,10 @@ impl Machine {
         files.extend(directories::deleted_files(&processes));
         let sees_everything = viewer.is_root()
             && namespaces.pid == Some(FIRST_PID_NAMESPACE)
-            && processes.iter().all(|process| process.mappings.is_some());
-        let posix = survey::directory(Path::new("/dev/shm"), |_| true);
-        let values = posix.iter().filter_map(|file| {
-            let value = survey::posix_value(&file.path)?;
-            Some((file.path.clone(), value))
-        });
+            && processes.iter().all(ProcessRow::is_open_to_us);
         Machine {
             viewer: *viewer,
             now: Linux.now(),
-            posix_values: values.collect(),
             posix,
             sees_everything,
             segments,

@@ -72,7 +72,7 @@ pub fn repair(machine: &Machine, entry: &Entry, named: bool) -> Repair {
     }
     match entry.backend {
         Backend::SystemV => system_v::clear(machine, entry),
-        Backend::Posix => posix::clear(machine, entry),
+        Backend::Posix => posix::clear(entry),
     }
 }
 

@@ -55,6 +55,18 @@ pub struct FoundFile {
     pub deleted: bool,
 }
 
+/// A file of `/dev/shm`: a POSIX segment or semaphore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PosixRow {
+    /// The file.
+    pub file: FoundFile,
+    /// Of a semaphore, its value, where it may be read.
+    pub value: Option<i32>,
+    /// Whether any process of the machine has it open or mapped, seen or not; `None`: only its
+    /// owner and root can tell.
+    pub in_use: Option<bool>,
+}
+
 /// `$TMPDIR` of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Variable {
@@ -123,6 +135,12 @@ pub struct ProcessRow {
 }
 
 impl ProcessRow {
+    /// Whether it could be looked into. The first process has no Qt, and some systems keep even
+    /// root from looking into it.
+    pub fn is_open_to_us(&self) -> bool {
+        self.mappings.is_some() || self.pid == 1
+    }
+
     /// Whether it is stopped, so that it gives no lock back until it goes on.
     pub fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')

@@ -48,7 +48,7 @@ fn name_of_semaphore(semaphore: &SemaphoreFound) -> String {
 }
 
 fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) -> String {
-    let qt = entry.qt_words();
+    let qt = entry.qt_sentence();
     let made = format!(
         "{}, {} bytes, {}, made {} ago by Qt {qt}",
         name_of_segment(segment),
@@ -99,7 +99,7 @@ fn semaphore_sentence(
     );
     if !with_segment {
         let age = age(machine.now - semaphore.changed);
-        text += &format!(", made {age} ago by Qt {}", entry.qt_words());
+        text += &format!(", made {age} ago by Qt {}", entry.qt_sentence());
     }
     text += if with_segment {
         ", is its lock"

@@ -33,7 +33,7 @@ pub enum QtVersions {
 impl fmt::Display for QtVersions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            QtVersions::Constant => "5.9+ or 4",
+            QtVersions::Constant => "4, 5.9+",
             QtVersions::Hashed => "5.0-5.8",
             QtVersions::Native(_) | QtVersions::Posix => "6.6+",
         })
@@ -237,6 +237,20 @@ impl Entry {
             .map(|segment| segment.changed)
             .or_else(|| self.semaphore.as_ref().map(|semaphore| semaphore.changed))
             .or_else(|| self.files.iter().map(|file| file.born).min())
+    }
+
+    /// The versions of Qt, for a sentence.
+    pub(crate) fn qt_sentence(&self) -> String {
+        match self.qt {
+            Some(QtVersions::Constant) if self.qt_words() == "4, 5.9+" => {
+                "4 or 5.9 and later".to_owned()
+            }
+            Some(QtVersions::Hashed) if self.users.qt.is_empty() => "5.0 to 5.8".to_owned(),
+            Some(QtVersions::Native(_) | QtVersions::Posix) if self.users.qt.is_empty() => {
+                "6.6 or later".to_owned()
+            }
+            _ => self.qt_words(),
+        }
     }
 
     /// The versions of Qt in words: of those that use it, where they may be seen.

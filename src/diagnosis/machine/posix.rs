@@ -12,20 +12,18 @@ use super::judge::in_the_way;
 use super::native;
 use super::pairs::draft;
 use super::users::perm_of;
-use crate::kernel::FileKind;
-use crate::kernel::survey::FoundFile;
+use crate::kernel::survey::PosixRow;
 use crate::key::SEMAPHORE_PREFIX;
 
 /// How glibc names the file of a semaphore.
 const SEMAPHORE: &str = "sem.";
 
-fn name_of(file: &FoundFile) -> Option<&str> {
-    file.path.file_name()?.to_str()
+fn name_of(row: &PosixRow) -> Option<&str> {
+    row.file.path.file_name()?.to_str()
 }
 
-fn find<'a>(machine: &'a Machine, name: &str) -> Option<&'a FoundFile> {
-    let mut files = machine.posix.iter();
-    files.find(|file| name_of(file) == Some(name) && file.stat.kind == FileKind::Regular)
+fn find<'a>(machine: &'a Machine, name: &str) -> Option<&'a PosixRow> {
+    machine.posix.iter().find(|row| name_of(row) == Some(name))
 }
 
 /// The name of the semaphore that belongs to a segment, without the slash of both.
@@ -85,36 +83,25 @@ fn entry(machine: &Machine, name: &str) -> Option<Entry> {
     let mut entry = draft(Backend::Posix, key);
     entry.native_key = Some(format!("/{name}"));
     entry.qt = Some(QtVersions::Posix);
-    let of_segment = segment
-        .map(|file| machine.users_of_file(&file.stat))
-        .unwrap_or_default();
-    entry.segment = segment.map(|file| SegmentFound {
-        key: None,
-        id: None,
-        file: Some(file.path.clone()),
-        perm: perm_of(file),
-        size: file.stat.size,
-        attached: of_segment.seen.len() as u64,
-        last_pid: None,
-        changed: file.stat.born.unwrap_or(file.modified),
-        removed: false,
-    });
-    let of_semaphore = semaphore
-        .map(|file| machine.users_of_file(&file.stat))
-        .unwrap_or_default();
-    entry.semaphore = semaphore.map(|file| SemaphoreFound {
-        key: None,
-        id: None,
-        file: Some(file.path.clone()),
-        perm: perm_of(file),
-        value: machine.posix_value(file),
-        last_pid: None,
-        waiting: None,
-        changed: file.stat.born.unwrap_or(file.modified),
-        holder: None,
-    });
-    entry.users = of_segment;
-    join(&mut entry.users, of_semaphore);
+    entry.segment = segment.map(segment_found);
+    entry.semaphore = semaphore.map(semaphore_found);
+    for row in [segment, semaphore].into_iter().flatten() {
+        join(&mut entry.users, machine.users_of_file(&row.file.stat));
+    }
+    let rows = [segment, semaphore];
+    let in_use = |wanted| rows.iter().flatten().any(|row| row.in_use == wanted);
+    if let Some(segment) = &mut entry.segment {
+        segment.attached = entry.users.seen.len() as u64;
+    }
+    if entry.users.seen.is_empty() && in_use(Some(true)) {
+        entry.users.hidden = 1;
+    }
+    entry.state = match entry.segment {
+        _ if !entry.users.seen.is_empty() || entry.users.hidden > 0 => State::Live,
+        _ if in_use(None) && !machine.sees_everything => State::Unclear,
+        Some(_) => State::Leftover,
+        None => State::SemaphoreAlone,
+    };
     if let Some(semaphore) = &mut entry.semaphore {
         // Who is inside is not to be known; but if one is stopped, that is the one to name.
         let stopped = entry.users.seen.iter().find(|(_, stopped)| *stopped);
@@ -125,7 +112,6 @@ fn entry(machine: &Machine, name: &str) -> Option<Entry> {
             });
         }
     }
-    entry.state = state(machine, &entry);
     entry.in_the_way = in_the_way(machine, &entry);
     entry.remedy = remedy(machine, &entry);
     Some(entry)
@@ -144,12 +130,33 @@ fn join(users: &mut Users, others: Users) {
     }
 }
 
-fn state(machine: &Machine, entry: &Entry) -> State {
-    match entry.segment {
-        _ if !entry.users.seen.is_empty() => State::Live,
-        _ if !machine.sees_everything => State::Unclear,
-        Some(_) => State::Leftover,
-        None => State::SemaphoreAlone,
+fn segment_found(row: &PosixRow) -> SegmentFound {
+    let file = &row.file;
+    SegmentFound {
+        key: None,
+        id: None,
+        file: Some(file.path.clone()),
+        perm: perm_of(file),
+        size: file.stat.size,
+        attached: 0,
+        last_pid: None,
+        changed: file.stat.born.unwrap_or(file.modified),
+        removed: false,
+    }
+}
+
+fn semaphore_found(row: &PosixRow) -> SemaphoreFound {
+    let file = &row.file;
+    SemaphoreFound {
+        key: None,
+        id: None,
+        file: Some(file.path.clone()),
+        perm: perm_of(file),
+        value: row.value,
+        last_pid: None,
+        waiting: None,
+        changed: file.stat.born.unwrap_or(file.modified),
+        holder: None,
     }
 }
 
@@ -169,15 +176,5 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
         _ if !permitted => Remedy::NeedsRoot,
         _ if is_qts(entry) => Remedy::Remove,
         _ => Remedy::IfNamed,
-    }
-}
-
-impl Machine {
-    /// The value of a POSIX semaphore, where its file may be read.
-    fn posix_value(&self, file: &FoundFile) -> Option<i32> {
-        let mut values = self.posix_values.iter();
-        values
-            .find(|(path, _)| *path == file.path)
-            .map(|(_, value)| *value)
     }
 }

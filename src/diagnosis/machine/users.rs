@@ -2,7 +2,6 @@
 
 use super::Machine;
 use super::entry::{Holder, SegmentFound, SemaphoreFound, Users};
-use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
 use crate::kernel::{FileStat, IpcKey, IpcPerm, Process};
 
@@ -61,19 +60,6 @@ impl Machine {
             maps.into_iter().any(|mapped| *mapped == number)
                 || open.any(|open| open.stat.same_file(stat))
         })
-    }
-
-    /// The same snapshot with the processes as they are now.
-    pub(crate) fn with_processes_of_now(&self) -> Self {
-        Machine {
-            processes: survey::processes(),
-            ..self.clone()
-        }
-    }
-
-    /// Whether a process has this file of `/dev/shm` mapped or open.
-    pub(crate) fn is_file_used(&self, stat: &FileStat) -> bool {
-        !self.users_of_file(stat).seen.is_empty()
     }
 
     fn attached<'a>(&self, row: &'a ProcessRow) -> impl Iterator<Item = (i32, IpcKey)> + use<'a> {
