@@ -114,6 +114,7 @@ pub struct Repair {
 }
 
 #[derive(Args, Debug)]
+#[allow(clippy::struct_field_names)]
 pub struct Key {
     /// The key, as the program gives it to setKey()
     pub key: String,

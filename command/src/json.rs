@@ -219,6 +219,7 @@ fn doubt_word(doubt: &Doubt) -> &'static str {
         Doubt::Hidden => "hidden-processes",
         Doubt::Young => "young",
         Doubt::Keep => "keep",
+        Doubt::Elsewhere => "other-ipc-namespace",
     }
 }
 
@@ -258,6 +259,7 @@ pub fn explanation(machine: &Machine, key: &str, told: &Explanation) -> String {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)]
 struct Key<'a> {
     key: &'a str,
     qt: &'a str,

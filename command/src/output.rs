@@ -54,6 +54,31 @@ pub fn width() -> usize {
     told.or(of_terminal).unwrap_or(100).clamp(20, 200)
 }
 
+/// Whether somebody reads along.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Breaks a line between words, so that no line is wider; those after the first are indented.
+pub fn wrap(line: &str, width: usize, indent: usize) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > width {
+            text += "\n";
+            text += &" ".repeat(indent);
+            column = indent;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text += word;
+        column += length;
+    }
+    text
+}
+
 /// A text of other people, harmless on a terminal: control characters, and those that turn the
 /// direction of writing around, are written as escapes.
 pub fn harmless(text: &str) -> String {
@@ -75,7 +100,15 @@ pub fn harmless(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::harmless;
+    use super::{harmless, wrap};
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrap("a bb ccc", 4, 0), "a bb\nccc");
+        assert_eq!(wrap("a bb ccc", 4, 2), "a bb\n  ccc");
+        assert_eq!(wrap("longer than that", 4, 0), "longer\nthan\nthat");
+        assert_eq!(wrap("", 4, 0), "");
+    }
 
     #[test]
     fn other_peoples_text_cannot_move_the_cursor() {

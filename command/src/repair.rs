@@ -112,5 +112,6 @@ fn doubt_words(doubt: &Doubt) -> &'static str {
         Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",
         Doubt::Young => "it was made just now",
         Doubt::Keep => "QSHM_LEFTOVER=keep is set",
+        Doubt::Elsewhere => "a program in another IPC namespace may use it",
     }
 }

@@ -8,7 +8,7 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, 
 use nix::unistd::{Uid, User};
 use qshm::diagnosis::machine::{Entry, Machine, Remedy, State};
 
-use crate::output::harmless;
+use crate::output::{harmless, wrap};
 
 /// Below this many columns each object is a paragraph of its own.
 const NARROW: usize = 76;
@@ -27,7 +27,10 @@ pub fn status(machine: &Machine, entries: &[Entry], width: usize, coloured: bool
     } else {
         table(&rows, width, coloured)
     };
-    text += &footer(machine, entries);
+    for line in footer(machine, entries).lines() {
+        text += &wrap(line, width, 0);
+        text += "\n";
+    }
     text
 }
 
@@ -234,7 +237,7 @@ fn users(entry: &Entry) -> String {
         (true, 0) => {
             let last = entry.segment.as_ref().and_then(|segment| segment.last_pid);
             match last {
-                Some(pid) if pid != 0 => format!("nobody; {pid} was last"),
+                Some(pid) if pid != 0 => format!("nobody, last {pid}"),
                 _ if entry.state == State::Leftover => "nobody".to_owned(),
                 _ => String::new(),
             }

@@ -30,8 +30,10 @@ use crate::identity::{self, Identity};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{
     FoundFile, Limits, LockRow, Namespaces, PosixRow, ProcessRow, SegmentRow, SemaphoreRow,
+    Variable,
 };
-use crate::kernel::{Kernel as _, Linux};
+use crate::kernel::{IpcKey, Kernel as _, Linux};
+use crate::key;
 
 pub use directories::{Directory, DirectoryKind};
 pub use entry::{
@@ -171,6 +173,32 @@ impl Machine {
             parts.is_some_and(|(_, of_file)| Some(of_file) == rest.as_deref())
                 || Some(&file.path) == given.as_ref()
         })
+    }
+
+    /// Whether this is the `key_t` that some Qt makes of one of the key's files.
+    pub(crate) fn is_key_of(&self, key: &str, number: IpcKey) -> bool {
+        number != 0
+            && self
+                .files_of(key)
+                .any(|file| pairs::is_key_of_file(file, number))
+    }
+
+    /// The key file that a process in another mount namespace has where here is another one, or
+    /// none.
+    pub(crate) fn own_key_file(&self, row: &ProcessRow, key: &str) -> Option<PathBuf> {
+        let temp = match &row.tmpdir {
+            Variable::Is(path) => path.clone(),
+            Variable::Unset => PathBuf::from("/tmp"),
+            Variable::Hidden => return None,
+        };
+        let path = temp.join(format!(
+            "{}{}",
+            key::SEGMENT_PREFIX,
+            guess::rest_of_key(key)?
+        ));
+        let theirs = survey::in_root_of(row.pid, &path)?;
+        let ours = self.files.iter().any(|file| file.stat.same_file(&theirs));
+        (!ours).then_some(path)
     }
 
     /// The temp directories that programs of this machine use.

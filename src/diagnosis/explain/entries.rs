@@ -198,9 +198,13 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
              create() and attach() fail with PermissionDenied. {aside}."
         ));
     } else {
+        let text = match entry.backend {
+            Backend::SystemV => " (\"unable to set key on lock\")",
+            Backend::Posix => "",
+        };
         told.say(format!(
-            "{me} may not use it: with Qt alone create() and attach() fail with PermissionDenied \
-             (\"unable to set key on lock\") until it is removed or the machine restarted. {aside}."
+            "{me} may not use it: with Qt alone create() and attach() fail with PermissionDenied\
+             {text} until it is removed or the machine restarted. {aside}."
         ));
     }
 }
@@ -256,7 +260,7 @@ fn tell_doubt(
             told.advise(format!("sudo {command}"));
         }
         Doubt::NoKeyFile => {
-            told.advise(format!("if no program uses it: {sudo}ipcrm{}", ids(entry)))
+            told.advise(format!("if no program uses it: {sudo}ipcrm{}", ids(entry)));
         }
         Doubt::MayBeOpen => {
             told.say("A semaphore does not show who has it open, so qshm leaves it.");
@@ -265,6 +269,10 @@ fn tell_doubt(
             }
         }
         Doubt::Young => told.say("It was made just now: somebody may be about to use it."),
+        Doubt::Elsewhere => told.say(
+            "A program in another IPC namespace (a container, for example) may have objects of the \
+             same key file.",
+        ),
         Doubt::Keep => told.say("QSHM_LEFTOVER=keep is set: it stays."),
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn tell(machine: &Machine, key: &str, found: bool, told: &mut Told) {
     tell_limits(machine, found, told);
     tell_stopped(machine, key, told);
     tell_temp_directories(machine, key, told);
-    tell_namespaces(machine, told);
+    tell_namespaces(machine, key, told);
 }
 
 /// A limit that is reached keeps everybody from making a new segment or semaphore.
@@ -123,7 +123,8 @@ fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
         let mut theirs = machine
             .processes
             .iter()
-            .filter(|row| row.uid == invoker.uid);
+            .filter(|row| row.uid == invoker.uid)
+            .filter(|row| row.namespaces.mount == machine.namespaces.mount);
         let other = theirs.find_map(|row| match &row.tmpdir {
             Variable::Is(path)
                 if *path != own && !elsewhere.contains(&path.display().to_string()) =>
@@ -145,48 +146,38 @@ fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
     }
 }
 
-/// Programs with Qt that live in another IPC namespace have objects of their own; those in
-/// another mount namespace may have another temp directory.
-fn tell_namespaces(machine: &Machine, told: &mut Told) {
-    let has_qt = |row: &&ProcessRow| {
-        row.mappings
-            .as_ref()
-            .is_some_and(|maps| !maps.qt.is_empty())
-    };
+/// A program that uses this very key, but in a world of its own: its System V objects are in
+/// another IPC namespace, or its temp directory in another mount namespace.
+fn tell_namespaces(machine: &Machine, key: &str, told: &mut Told) {
     let differs = |theirs: Option<u64>, ours: Option<u64>| theirs.is_some() && theirs != ours;
     let own = machine.namespaces;
-    let (mut by_ipc, mut by_mount) = (Vec::new(), Vec::new());
-    for row in machine.processes.iter().filter(has_qt) {
-        if differs(row.namespaces.ipc, own.ipc) {
-            by_ipc.push(row);
-        } else if differs(row.namespaces.mount, own.mount) {
-            by_mount.push(row);
+    for row in &machine.processes {
+        let Some(mappings) = &row.mappings else {
+            continue;
+        };
+        let attached = || {
+            mappings
+                .segments
+                .iter()
+                .any(|(_, of)| machine.is_key_of(key, *of))
+        };
+        if differs(row.namespaces.ipc, own.ipc) && attached() {
+            told.say(format!(
+                "{} uses this very key in another IPC namespace (a container, for example): what \
+                 it has there can't be seen or shared from here.",
+                name(row)
+            ));
+        } else if differs(row.namespaces.mount, own.mount) && !mappings.qt.is_empty() {
+            if let Some(path) = machine.own_key_file(row, key) {
+                told.say(format!(
+                    "{} is in another mount namespace (Flatpak, Snap, a container, or a service \
+                     with PrivateTmp) and has a {} of its own: the two do not share.",
+                    name(row),
+                    path.display()
+                ));
+            }
         }
     }
-    if !by_ipc.is_empty() {
-        told.say(format!(
-            "In another IPC namespace (a container, for example) {}: what it has there can't be \
-             seen or shared from here, whatever the key.",
-            run(&by_ipc)
-        ));
-    }
-    if !by_mount.is_empty() {
-        told.say(format!(
-            "In another mount namespace (Flatpak, Snap, a service with PrivateTmp) {}: its temp \
-             directory may be another one, and then it has other segments.",
-            run(&by_mount)
-        ));
-    }
-}
-
-fn run(rows: &[&ProcessRow]) -> String {
-    let verb = if rows.len() == 1 { "runs" } else { "run" };
-    let names: Vec<String> = rows.iter().take(3).map(|row| name(row)).collect();
-    let more = match rows.len() {
-        0..=3 => String::new(),
-        count => format!(" and {} more", count - 3),
-    };
-    format!("{verb} {}{more}", names.join(", "))
 }
 
 fn name(row: &ProcessRow) -> String {

@@ -161,6 +161,8 @@ pub enum Doubt {
     Young,
     /// `QSHM_LEFTOVER=keep` is set.
     Keep,
+    /// A program in another IPC namespace may have objects of the same key file.
+    Elsewhere,
 }
 
 /// What there is to do about an entry.

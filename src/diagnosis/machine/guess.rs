@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use sha1::{Digest as _, Sha1};
-
 use crate::key::{Key, SEGMENT_PREFIX, SEMAPHORE_PREFIX};
 
 /// Hexadecimal digits of the hash at the end of a key file's name.
@@ -67,12 +65,10 @@ fn split(rest: &str) -> Option<(&str, &str)> {
 
 /// The key of a name without its prefix. Many keys are letters only, and then that is all.
 pub(super) fn guess(rest: &str) -> KeyGuess {
-    let Some((letters, hash)) = split(rest) else {
+    let Some((letters, _)) = split(rest) else {
         return KeyGuess::Unknown;
     };
-    let digest = Sha1::digest(letters.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    if hex == hash && !letters.is_empty() {
+    if !letters.is_empty() && rest_of_key(letters).as_deref() == Some(rest) {
         KeyGuess::Known(letters.to_owned())
     } else {
         KeyGuess::Letters(letters.to_owned())

@@ -67,8 +67,6 @@ pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
             .is_some_and(|semaphore| barred(&semaphore.perm));
     match (&entry.directory, entry.backend) {
         (None, Backend::Posix) => objects,
-        // Nobody finds an object without its key file.
-        (None, Backend::SystemV) => false,
         (Some((directory, DirectoryKind::Temp)), _) => {
             let theirs = *directory == key::temp_dir() || directory.as_os_str() == "/tmp";
             let bad = |file: &FileFound| file.fault.is_some() || !viewer.may_open(file);
@@ -76,7 +74,8 @@ pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
             let alone = entry.state == State::FileAlone;
             theirs && !deleted && (objects || alone && entry.files.iter().any(bad))
         }
-        (Some(_), _) => false,
+        // Nobody finds an object without its key file.
+        (None, Backend::SystemV) | (Some(_), _) => false,
     }
 }
 
@@ -122,6 +121,7 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
             None => Remedy::InUse,
         },
         State::FileAlone if is_young(machine, entry) => Remedy::InDoubt(Doubt::Young),
+        State::FileAlone if machine.may_be_used_elsewhere() => Remedy::InDoubt(Doubt::Elsewhere),
         State::Leftover | State::FileAlone if permitted => Remedy::Remove,
         State::Leftover | State::FileAlone => Remedy::NeedsRoot,
     }

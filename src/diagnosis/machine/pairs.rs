@@ -182,6 +182,11 @@ fn is_younger(file: &FoundFile, changed: i64) -> bool {
     file.stat.born.is_some_and(|born| changed + 1 < born)
 }
 
+/// Whether a `key_t` is one that some Qt makes of this file.
+pub(super) fn is_key_of_file(file: &FoundFile, key: IpcKey) -> bool {
+    Project::ALL.iter().any(|project| project.key(file) == key)
+}
+
 /// What a pair of key files leads to with this project id.
 fn pair(machine: &Machine, files: &Files<'_>, project: Project) -> Option<Entry> {
     let plain = |file: &&FoundFile| file.stat.kind == FileKind::Regular;
@@ -244,15 +249,22 @@ fn by_native_file(machine: &Machine, file: &FoundFile) -> Vec<Entry> {
         |(key, (segment, semaphore)): (IpcKey, (Option<&SegmentRow>, Option<&SemaphoreRow>))| {
             let project = (key as u32 >> 24) as u8;
             let path = file.path.to_string_lossy().into_owned();
-            let mut entry = draft(Backend::SystemV, KeyGuess::Native(path.clone()));
+            let name = file.path.file_name().unwrap_or_default().to_string_lossy();
+            let directory = file
+                .path
+                .parent()
+                .map(|directory| machine.directory_of(directory));
+            let key = match directory {
+                // As platformSafeKey() makes it.
+                Some((_, DirectoryKind::Runtime)) => KeyGuess::Known(name.into_owned()),
+                _ => KeyGuess::Native(path.clone()),
+            };
+            let mut entry = draft(Backend::SystemV, key);
             entry.native_key = Some(match project {
                 b'Q' => path,
                 project => format!("systemv-{project:02x}:{path}"),
             });
-            entry.directory = file
-                .path
-                .parent()
-                .map(|directory| machine.directory_of(directory));
+            entry.directory = directory;
             entry.qt = Some(QtVersions::Native(project));
             entry.segment = segment.map(|row| machine.segment_found(row));
             entry.semaphore = semaphore.map(|row| machine.semaphore_found(row));

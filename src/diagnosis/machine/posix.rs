@@ -78,7 +78,8 @@ fn entry(machine: &Machine, name: &str) -> Option<Entry> {
     }
     let key = match guess::parts(name) {
         Some((_, rest)) => guess::guess(rest),
-        None => KeyGuess::Native(format!("/{name}")),
+        // As platformSafeKey() makes it.
+        None => KeyGuess::Known(name.to_owned()),
     };
     let mut entry = draft(Backend::Posix, key);
     entry.native_key = Some(format!("/{name}"));

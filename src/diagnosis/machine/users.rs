@@ -4,6 +4,7 @@ use super::Machine;
 use super::entry::{Holder, SegmentFound, SemaphoreFound, Users};
 use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
 use crate::kernel::{FileStat, IpcKey, IpcPerm, Process};
+use crate::key::ftok;
 
 fn process(row: &ProcessRow) -> Process {
     Process {
@@ -45,7 +46,7 @@ impl Machine {
     /// Who is attached to a System V segment.
     pub(super) fn users_of_segment(&self, row: &SegmentRow) -> Users {
         let mut users = self.users(|process| {
-            self.shares_objects(process) && self.attached(process).any(|(id, _)| id == row.id)
+            self.shares_objects(process) && Self::attached(process).any(|(id, _)| id == row.id)
         });
         users.hidden = row.stat.attached.saturating_sub(users.seen.len() as u64);
         users
@@ -62,7 +63,29 @@ impl Machine {
         })
     }
 
-    fn attached<'a>(&self, row: &'a ProcessRow) -> impl Iterator<Item = (i32, IpcKey)> + use<'a> {
+    /// Whether a process in another IPC namespace could have objects of key files here: one with
+    /// Qt, or one that can't be looked into.
+    pub(super) fn may_be_used_elsewhere(&self) -> bool {
+        let other = |row: &&ProcessRow| {
+            row.namespaces.ipc.is_some() && row.namespaces.ipc != self.namespaces.ipc
+        };
+        self.processes.iter().filter(other).any(|row| {
+            let maps = row.mappings.as_ref();
+            maps.is_none_or(|maps| !maps.qt.is_empty() || !maps.segments.is_empty())
+        })
+    }
+
+    /// Whether a process, in whatever namespace, has a segment of this file, or the file open.
+    pub(crate) fn is_key_file_used(&self, stat: &FileStat) -> bool {
+        let low = ftok(0, stat.dev, stat.ino);
+        self.processes.iter().any(|row| {
+            let files = row.files.iter().flatten();
+            Self::attached(row).any(|(_, key)| key & 0xff_ffff == low)
+                || files.into_iter().any(|open| open.stat.same_file(stat))
+        })
+    }
+
+    fn attached(row: &ProcessRow) -> impl Iterator<Item = (i32, IpcKey)> {
         row.mappings
             .iter()
             .flat_map(|maps| maps.segments.iter().copied())
@@ -77,7 +100,7 @@ impl Machine {
             .processes
             .iter()
             .filter(|process| self.shares_objects(process))
-            .flat_map(|process| self.attached(process));
+            .flat_map(Self::attached);
         all.find(|(id, _)| *id == row.id)
             .map_or(row.key, |(_, key)| key)
     }

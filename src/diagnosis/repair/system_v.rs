@@ -32,6 +32,7 @@ pub(super) fn clear(machine: &Machine, entry: &Entry) -> Repair {
                 ..Options::default()
             },
         },
+        machine,
         entry,
         removed: Vec::new(),
         courtesy: None,
@@ -49,6 +50,7 @@ pub(super) fn clear(machine: &Machine, entry: &Entry) -> Repair {
 }
 
 struct Work<'a> {
+    machine: &'a Machine,
     actor: Actor<Linux>,
     entry: &'a Entry,
     removed: Vec<String>,
@@ -64,7 +66,7 @@ impl Work<'_> {
         }
         let cleared = self.clear_semaphore(segment_file.as_ref());
         if let Some(file) = &segment_file {
-            self.unlink(file, &self.path_of(false));
+            self.unlink(file, self.path_of(false).as_deref());
         }
         cleared
     }
@@ -165,7 +167,7 @@ impl Work<'_> {
             self.remove_semaphore(key)?;
         }
         if own_file.is_some() {
-            self.unlink(file, &own_file);
+            self.unlink(file, own_file.as_deref());
         }
         Ok(())
     }
@@ -204,13 +206,14 @@ impl Work<'_> {
     }
 
     /// Removes a key file that leads to nothing any more, in no version of Qt.
-    fn unlink(&mut self, file: &KeyFile<Linux>, path: &Option<PathBuf>) {
+    fn unlink(&mut self, file: &KeyFile<Linux>, path: Option<&Path>) {
         let low = ftok(0, file.stat.dev, file.stat.ino);
         let leads = |key: IpcKey| key != 0 && key & 0xff_ffff == low;
         let used = survey::segments().iter().any(|row| leads(row.key))
             || survey::semaphores().iter().any(|row| leads(row.key));
         let Some(path) = path else { return };
-        if !used && file.is_in_place() {
+        // Or by a program in another IPC namespace, whose objects can't be seen from here.
+        if !used && !self.machine.is_key_file_used(&file.stat) && file.is_in_place() {
             file.unlink();
             if Linux.lstat(path) == Err(Errno::ENOENT) {
                 self.removed.push(file_name(path));
@@ -232,6 +235,7 @@ fn gone(errno: Errno) -> Result<(), Left> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // For map_err.
 fn why(trouble: Trouble) -> Left {
     match trouble {
         Trouble::InTheWay(_) => Left::NeedsRoot,

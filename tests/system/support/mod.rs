@@ -1,19 +1,21 @@
 //! What every driver needs: the built programs, a world of their own to run
 //! in, and running programs whose lines can be waited for.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod namespace;
 pub mod old_qt;
 pub mod planted;
 mod process;
 mod programs;
+pub mod shared_files;
 mod sysvipc;
 pub mod trace;
 pub mod under_test;
+pub mod wheels;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, program};
+pub use programs::{Build, Flavour, program, repository};
 pub use sysvipc::{Segment, Semaphore};
 pub use world::{World, say, skipped};

@@ -283,6 +283,21 @@ impl Running {
         self.collect()
     }
 
+    /// Stops it, and waits until it is.
+    pub fn stop(&mut self) {
+        self.signal(libc::SIGSTOP);
+        let status = format!("/proc/{}/stat", self.pid());
+        let stopped = || std::fs::read_to_string(&status).is_ok_and(|text| text.contains(") T "));
+        while !stopped() {
+            thread::yield_now();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&mut self) {
+        self.signal(libc::SIGCONT);
+    }
+
     /// Kills it and waits until it is gone.
     pub fn kill_and_wait(&mut self) {
         self.kill();

@@ -57,7 +57,12 @@ impl Build {
 
 /// The root of the repository.
 pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    // This is shared by the tests of the command, which is a package below.
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = package.ancestors();
+    folders
+        .find(|folder| folder.join("tests/programs").is_dir())
+        .unwrap_or(package)
 }
 
 /// Where a built program is.

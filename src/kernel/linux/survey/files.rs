@@ -16,6 +16,14 @@ pub fn follow(path: &Path) -> Option<FileStat> {
     status(libc::AT_FDCWD, &path, 0).ok()
 }
 
+/// The file that a path leads to for a process in another mount namespace.
+pub fn in_root_of(pid: i32, path: &Path) -> Option<FileStat> {
+    let inside = path.strip_prefix("/").ok()?;
+    Linux
+        .lstat(&Path::new(&format!("/proc/{pid}/root")).join(inside))
+        .ok()
+}
+
 /// The files of a directory whose names `wanted` takes, links not followed; nothing where it may
 /// not be read.
 pub fn directory(directory: &Path, wanted: impl Fn(&[u8]) -> bool) -> Vec<FoundFile> {

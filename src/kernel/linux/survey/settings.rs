@@ -57,11 +57,11 @@ pub fn remove_ipc() -> Option<bool> {
 
 /// What a configuration file says of `RemoveIPC`, if anything; the last line counts.
 fn last_word(text: &str) -> Option<bool> {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().filter_map(|line| {
         let (name, value) = line.split_once('=')?;
         (name.trim() == "RemoveIPC").then(|| value.trim().to_ascii_lowercase())
     });
-    let value = values.last()?;
+    let value = values.next_back()?;
     match value.as_str() {
         "no" | "off" | "false" | "0" => Some(false),
         "yes" | "on" | "true" | "1" => Some(true),

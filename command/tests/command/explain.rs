@@ -1,0 +1,163 @@
+//! What `qshm explain` knows and names.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::{Bench, code, text};
+use crate::support::{Build, Launch, User};
+
+#[test]
+fn another_users_live_application() {
+    let Some(bench) = Bench::new() else { return };
+    let live = bench.running(Build::QT5, User::BOB, "Logic", 4);
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    let said = text(&told);
+    assert!(said.contains("live application"), "{said}");
+    // Root sees who it is.
+    let said = text(&bench.qshm(User::Root, &["explain", "Logic"]));
+    assert!(said.contains(&format!("pid {}", live.pid())), "{said}");
+    assert!(said.contains("holder-qt"), "{said}");
+}
+
+#[test]
+fn a_holder_that_is_stopped() {
+    let Some(bench) = Bench::new() else { return };
+    let mut holder = bench.running(Build::QT5, User::ALICE, "Logic", 4);
+    assert_eq!(holder.ask("lock"), "ok");
+    holder.stop();
+    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(said.contains("stopped, not dead"), "{said}");
+    assert!(
+        said.contains(&format!("kill -CONT {}", holder.pid())),
+        "{said}"
+    );
+    holder.go_on();
+    assert_eq!(holder.ask("unlock"), "ok");
+}
+
+/// What logind does to a user's objects at the end of the last session.
+#[test]
+fn a_segment_that_was_removed_in_use() {
+    let Some(bench) = Bench::new() else { return };
+    let _live = bench.running(Build::QT5, User::ALICE, "Logic", 4);
+    crate::support::planted::remove_segment(bench.world.segments()[0].id);
+    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(
+        said.contains("removed while processes are attached"),
+        "{said}"
+    );
+    let status = text(&bench.qshm(User::ALICE, &["status"]));
+    assert!(status.contains("live, removed"), "{status}");
+}
+
+#[test]
+fn limits_that_are_reached() {
+    let Some(bench) = Bench::new() else { return };
+    let limit = |name: &str| Path::new("/proc/sys/kernel").join(name);
+    // They are those of the namespace.
+    for (name, value, said) in [
+        ("shmmni", "1", "1 of 1 (SHMMNI)"),
+        ("sem", "32000 1024000000 500 1", "1 of 1 (SEMMNI)"),
+        ("shmall", "1", "1 of 1 (SHMALL)"),
+    ] {
+        let before = fs::read_to_string(limit(name)).unwrap();
+        let live = bench.running(Build::QT5, User::Root, "other", 4);
+        fs::write(limit(name), value).unwrap();
+        let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+        fs::write(limit(name), before).unwrap();
+        drop(live);
+        code(&told, 1);
+        assert!(text(&told).contains(said), "{told:#?}");
+        bench.world.restart();
+    }
+}
+
+#[test]
+fn another_temp_directory() {
+    let Some(bench) = Bench::new() else { return };
+    let other = bench.world.base().join("other");
+    fs::create_dir(&other).unwrap();
+    let mut live = bench.world.launch_as("holder", Build::QT5, User::ALICE);
+    fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+    live = live.env("TMPDIR", &other);
+    let mut live = live.start();
+    live.ask("key Logic");
+    assert_eq!(live.ask("create 4"), "ok");
+    let said = text(&bench.qshm(User::SUDO_ALICE, &["explain", "Logic"]));
+    assert!(
+        said.contains(&format!("Key files of it are in {}", other.display())),
+        "{said}"
+    );
+    assert!(said.contains("sudo does not pass TMPDIR on"), "{said}");
+    // Also before there is a key file.
+    let said = text(&bench.qshm(User::SUDO_ALICE, &["explain", "new"]));
+    assert!(
+        said.contains(&format!("TMPDIR={}", other.display())),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_key_file_that_is_gone() {
+    let Some(bench) = Bench::new() else { return };
+    for (build, library) in [
+        (Build::QT5, None),
+        (Build::QT5, Some(crate::support::old_qt::folder())),
+    ] {
+        match library {
+            None => bench.leftover(build, User::Root, "Logic"),
+            Some(Ok(library)) => bench.leftover_on(&library, build, User::Root, "Logic"),
+            Some(Err(why)) => return crate::support::skipped(&why),
+        }
+        for file in bench.world.files() {
+            fs::remove_file(bench.world.temp().join(file)).unwrap();
+        }
+        let said = text(&bench.qshm(User::Root, &["explain", "Logic"]));
+        for key in [
+            bench.world.segments()[0].key,
+            bench.world.semaphores()[0].key,
+        ] {
+            assert!(said.contains(&format!("{key:#010x}")), "{said}");
+        }
+        assert!(said.contains("key file is gone"), "{said}");
+        // It is only a guess: nothing is removed.
+        code(&bench.qshm(User::Root, &["repair", "--yes", "Logic"]), 1);
+        assert_eq!(bench.world.segments().len(), 1);
+        bench.world.restart();
+    }
+}
+
+/// Its own IPC namespace and the same temp directory, as some containers have it.
+#[test]
+fn another_ipc_namespace() {
+    let Some(bench) = Bench::new() else { return };
+    let program = crate::support::program("holder", Build::QT5);
+    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), bench.world.temp())
+        .arg("--ipc")
+        .arg(program)
+        .start();
+    inside.ask("key Logic");
+    assert_eq!(inside.ask("create 4"), "ok");
+    let said = text(&bench.qshm(User::Root, &["explain", "Logic"]));
+    assert!(said.contains("another IPC namespace"), "{said}");
+    // Its key files lead to nothing here, and stay all the same.
+    bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
+    assert_eq!(bench.world.files().len(), 2, "{}", bench.world.state());
+}
+
+#[test]
+fn another_mount_namespace() {
+    let Some(bench) = Bench::new() else { return };
+    let program = crate::support::program("holder", Build::QT5);
+    let temp = bench.world.temp();
+    let script = "mount -t tmpfs tmpfs \"$TMPDIR\" && exec \"$0\"";
+    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), temp)
+        .args(["--mount", "sh", "-c", script])
+        .arg(program)
+        .start();
+    inside.ask("key Logic");
+    assert_eq!(inside.ask("create 4"), "ok");
+    let said = text(&bench.qshm(User::Root, &["explain", "Logic"]));
+    assert!(said.contains("another mount namespace"), "{said}");
+}

@@ -1,0 +1,163 @@
+//! Objects of Qt 6.6 and later: POSIX ones, and System V ones of files in the runtime directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::bench::{Bench, code, text};
+use crate::snapshot::same;
+use crate::support::{User, skipped, wheels};
+
+/// Where the module is, or `None` after saying why not.
+fn python() -> Option<PathBuf> {
+    wheels::pyqt68().map_err(|why| skipped(&why)).ok()
+}
+
+fn shared_files() -> Vec<String> {
+    let entries = std::fs::read_dir("/dev/shm").unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn posix_leftovers_are_found_explained_and_repaired() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let mut script = bench.script(&python, User::ALICE);
+    assert_eq!(script.ask("key posix Logic"), "posix:/Logic");
+    assert_eq!(script.ask("create 4"), "ok");
+
+    // While it runs it is in use, for its owner, a stranger and root alike.
+    for user in [User::Root, User::ALICE] {
+        let said = text(&bench.qshm(user, &["status"]));
+        assert!(said.contains("/Logic") && said.contains("live"), "{said}");
+        let refused = bench.qshm(user, &["repair", "--yes", "Logic"]);
+        code(&refused, 0);
+        assert!(text(&refused).contains("in use"), "{refused:#?}");
+        assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
+    }
+    script.kill_and_wait();
+
+    let temp = bench.world.temp();
+    let told = bench.qshm(User::BOB, &["explain", "Logic"]);
+    code(&told, 1);
+    same("posix-explain-stranger.txt", &text(&told), temp);
+    let refused = bench.qshm(User::BOB, &["repair", "--yes", "Logic"]);
+    code(&refused, 1);
+    assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
+    // Nothing says whose a POSIX object is: it is removed if somebody names it.
+    let unnamed = bench.qshm(User::ALICE, &["repair", "--yes"]);
+    code(&unnamed, 0);
+    assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 0);
+    same("posix-explain-owner.txt", &text(&told), temp);
+    let done = bench.qshm(User::ALICE, &["repair", "--yes", "Logic"]);
+    code(&done, 0);
+    same("posix-repair.txt", &text(&done), temp);
+    assert!(shared_files().is_empty());
+}
+
+/// A key set in the old way has a name that is Qt's alone. Killed inside its lock, the lock stays
+/// taken for ever.
+#[test]
+fn posix_leftovers_of_old_keys_need_no_name() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let mut script = bench.script(&python, User::ALICE);
+    script.ask("legacy posix Logic");
+    assert_eq!(script.ask("create 4"), "ok");
+    assert_eq!(script.ask("lock"), "ok");
+    let live = text(&bench.qshm(User::ALICE, &["status"]));
+    assert!(live.contains("live"), "{live}");
+    script.kill_and_wait();
+    let temp = bench.world.temp();
+    let status = bench.qshm(User::ALICE, &["status"]);
+    same("posix-status.txt", &text(&status), temp);
+    let told = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(told.contains("stays taken"), "{told}");
+    code(&bench.qshm(User::ALICE, &["repair", "--yes"]), 0);
+    assert!(shared_files().is_empty());
+    let mut script = bench.script(&python, User::ALICE);
+    script.ask("legacy posix Logic");
+    assert_eq!(script.ask("create 4"), "ok");
+    assert_eq!(script.ask("lock"), "ok");
+}
+
+/// A process whom nobody may look into still counts: here one of another PID namespace.
+#[test]
+fn a_hidden_user_of_a_posix_segment_is_seen() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let mut script = bench.script(&python, User::ALICE);
+    script.ask("legacy posix Logic");
+    assert_eq!(script.ask("create 4"), "ok");
+    let qshm = env!("CARGO_BIN_EXE_qshm");
+    let inside = crate::support::Launch::new(Path::new("/usr/bin/unshare"), bench.world.temp())
+        .args([
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            qshm,
+            "repair",
+            "--yes",
+            "Logic",
+        ])
+        .run();
+    assert!(text(&inside).contains("in use"), "{inside:#?}");
+    assert_eq!(shared_files().len(), 2);
+    assert_eq!(script.ask("detach"), "ok");
+}
+
+#[test]
+fn files_of_the_runtime_directory_lead_to_system_v_objects() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    // Both of one file, with the usual project id and another.
+    for (key, number) in [("systemv", "51"), ("systemv-33", "33")] {
+        let mut script = bench.script(&python, User::Root);
+        let native = script.ask(&format!("key {key} Logic"));
+        let file = bench.runtime_dir().join("Logic");
+        assert!(native.ends_with(file.to_str().unwrap()), "{native}");
+        assert_eq!(script.ask("create 4"), "ok");
+        let live = text(&bench.qshm(User::Root, &["status"]));
+        assert!(live.contains("live"), "{live}");
+        script.kill_and_wait();
+        let segments = bench.world.segments();
+        assert_eq!(format!("{:02x}", segments[0].key >> 24), number);
+        assert_eq!(segments[0].key, bench.world.semaphores()[0].key);
+
+        let temp = bench.world.temp();
+        let status = bench.qshm(User::Root, &["status"]);
+        same(&format!("native-{key}-status.txt"), &text(&status), temp);
+        let told = bench.qshm(User::Root, &["explain", "Logic"]);
+        assert!(text(&told).contains("left behind by a crash"), "{told:#?}");
+        code(&bench.qshm(User::Root, &["repair", "--yes"]), 0);
+        bench.world.assert_clean();
+        assert!(!file.exists());
+    }
+}
+
+/// A file of any name, given as a native key.
+#[test]
+fn a_native_key_can_be_any_file() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let file = bench.world.base().join("somewhere");
+    let key = format!("systemv-33:{}", file.display());
+    let mut script = bench.script(&python, User::Root);
+    script.ask(&format!("key systemv-33 {}", file.display()));
+    assert_eq!(script.ask("create 4"), "ok");
+    script.kill_and_wait();
+    let told = text(&bench.qshm(User::Root, &["explain", &key]));
+    assert!(told.contains("0x33"), "{told}");
+    code(&bench.qshm(User::Root, &["repair", "--yes", &key]), 0);
+    bench.world.assert_clean();
+    assert!(!file.exists());
+}

@@ -1,0 +1,156 @@
+//! What `qshm repair` removes, and what it leaves.
+
+use std::os::unix::fs::symlink;
+
+use crate::bench::{Bench, code, text};
+use crate::support::under_test::{seed, soak_seconds};
+use crate::support::{Build, Launch, User};
+use std::path::Path;
+use std::time::Duration;
+
+#[test]
+fn what_is_live_is_left_alone_also_if_named() {
+    let Some(bench) = Bench::new() else { return };
+    let mut live = bench.running(Build::QT5, User::ALICE, "Logic", 4);
+    let mut semaphore = bench
+        .world
+        .launch_as("holder", Build::QT6, User::ALICE)
+        .start();
+    assert_eq!(semaphore.ask("sem signal 3 create"), "ok");
+    for user in [User::Root, User::ALICE] {
+        for arguments in [
+            vec!["repair", "--yes"],
+            vec!["repair", "--yes", "Logic", "signal"],
+        ] {
+            bench.qshm(user, &arguments);
+            assert_eq!(bench.world.segments().len(), 1);
+            assert_eq!(bench.world.semaphores().len(), 2);
+        }
+    }
+    assert_eq!(live.ask("lock"), "ok");
+    assert_eq!(semaphore.ask("acquire"), "ok");
+}
+
+/// One who is inside Qt's lock without being attached: it is making a segment, or takes its time.
+#[test]
+fn a_leftover_whose_lock_is_held_is_left_alone() {
+    let Some(bench) = Bench::new() else { return };
+    let mut holder = bench.running(Build::QT5, User::ALICE, "Logic", 4);
+    bench.leftover_of_lock(&mut holder);
+    // That one, and the new one.
+    assert_eq!(bench.world.segments().len(), 2);
+    let refused = bench.qshm(User::ALICE, &["repair", "--yes"]);
+    code(&refused, 1);
+    assert!(text(&refused).contains("inside its lock"), "{refused:#?}");
+    assert_eq!(bench.world.segments().len(), 2);
+    assert_eq!(holder.ask("unlock"), "ok");
+    code(&bench.qshm(User::ALICE, &["repair", "--yes"]), 0);
+    assert_eq!(bench.world.segments().len(), 1);
+}
+
+#[test]
+fn what_is_not_qts_is_left_alone() {
+    let Some(bench) = Bench::new() else { return };
+    use crate::support::planted;
+    // Unattached, with a key like those of Qt, and with keys of its own.
+    let device = planted::key_of(bench.world.temp()) & 0x00ff_0000;
+    planted::make_segment(0x5100_0000 | device | 0xfffe, 4, 0o600, 0);
+    planted::make_segment(0x1234_5678, 4, 0o600, 0);
+    planted::make_semaphore(0x1234_5678, 1, 0o600, Some(1));
+    // A pair of POSIX objects of somebody else's program.
+    for (name, size) in [("other", 4), ("sem.other", 32)] {
+        std::fs::write(Path::new("/dev/shm").join(name), vec![0; size]).unwrap();
+    }
+    // A symbolic link, a directory and a file with contents where key files should be.
+    let name = |key: &str| {
+        let said = text(&bench.qshm(User::Root, &["key", key]).ok());
+        let line = said.lines().next().unwrap();
+        line.strip_prefix("segment file").unwrap().trim().to_owned()
+    };
+    symlink("/etc/passwd", name("link")).unwrap();
+    std::fs::create_dir(name("folder")).unwrap();
+    std::fs::write(name("file"), "contents").unwrap();
+    bench.qshm(User::Root, &["repair", "--yes"]);
+    bench.qshm(User::Root, &["repair", "--yes", "link", "folder", "file"]);
+    assert_eq!(bench.world.segments().len(), 2);
+    assert_eq!(bench.world.semaphores().len(), 1);
+    assert_eq!(bench.world.files().len(), 3);
+    assert!(Path::new("/dev/shm/other").exists() && Path::new("/dev/shm/sem.other").exists());
+    let told = bench.qshm(User::Root, &["explain", "link"]);
+    assert!(text(&told).contains("is a symbolic link"), "{told:#?}");
+}
+
+/// The semaphore that is left when somebody removed the segment alone: only a name makes it a
+/// matter for repair.
+#[test]
+fn a_semaphore_without_segment_goes_if_it_is_named() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    crate::support::planted::remove_segment(bench.world.segments()[0].id);
+    let status = text(&bench.qshm(User::ALICE, &["status"]));
+    assert!(status.contains("semaphore without"), "{status}");
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    assert!(text(&told).contains("sudo qshm repair Logic"), "{told:#?}");
+    bench.qshm(User::Root, &["repair", "--yes"]);
+    assert_eq!(bench.world.semaphores().len(), 1);
+    let done = bench.alone(&["repair", "--yes", "Logic"]);
+    assert!(text(&done).contains("removed semaphore"), "{done:#?}");
+    bench.world.assert_clean();
+}
+
+#[test]
+fn nobody_is_asked_where_nobody_is() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let refused = bench.qshm(User::Root, &["repair"]);
+    code(&refused, 3);
+    assert_eq!(refused.stderr.lines().count(), 1, "{refused:#?}");
+    assert_eq!(bench.world.segments().len(), 1);
+    // On a terminal somebody is, who may say no, or yes.
+    for (answer, left) in [("n", 1), ("", 1), ("y", 0)] {
+        let command = format!("{} repair Logic", env!("CARGO_BIN_EXE_qshm"));
+        let mut asked = Launch::new(Path::new("/usr/bin/script"), bench.world.temp())
+            .args(["-qec", &command, "/dev/null"])
+            .start();
+        asked.say(answer);
+        let done = asked.finish(crate::support::DEADLINE);
+        assert!(text(&done).contains("This will be removed"), "{done:#?}");
+        assert_eq!(bench.world.segments().len(), left, "{answer:?}: {done:#?}");
+    }
+}
+
+/// Repair in a loop, while applications start and end: none fails, none gets another's number.
+#[test]
+fn races_with_starting_applications_lose_nothing() {
+    for build in [Build::QSHM5, Build::QSHM6] {
+        let Some(bench) = Bench::new() else { return };
+        let seconds = soak_seconds().map(|all| all / 2);
+        let mut launch = bench
+            .world
+            .launch("storm", build)
+            .arg("rounds=40")
+            .arg(format!("seed={}", seed()))
+            .args(["kill=1", "users=1"]);
+        if let Some(seconds) = seconds {
+            launch = launch.arg(format!("seconds={seconds}"));
+        }
+        let mut storm = launch.start();
+        let mut repairs = 0;
+        let deadline = std::time::Instant::now() + Duration::from_secs(seconds.unwrap_or(0) + 240);
+        while storm.wait_within(Duration::ZERO).is_none() {
+            let done = bench.qshm(User::Root, &["repair", "--yes"]);
+            assert!(matches!(done.status.code(), Some(0 | 1)), "{done:#?}");
+            repairs += 1;
+            assert!(
+                std::time::Instant::now() < deadline,
+                "the storm does not end"
+            );
+        }
+        let finished = storm.finish(crate::support::DEADLINE).ok();
+        crate::support::say(&format!("{} repairs, {:?}", repairs, finished.lines.last()));
+        assert!(repairs > 10);
+        bench.qshm(User::Root, &["repair", "--yes"]);
+        assert!(bench.world.segments().is_empty(), "{}", bench.world.state());
+    }
+}
