@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::shared_files::SharedFiles;
+use crate::support::shared_files::{SharedFiles, TEMP};
 use crate::support::{Build, Finished, Launch, Running, User, World, planted, repository, skipped};
 
 /// A world whose `/dev/shm` and `/tmp` are its own too, so that nothing else of the machine shows.
@@ -15,7 +15,7 @@ impl Bench {
     /// `None`, after saying so, where it can't be had.
     pub fn new() -> Option<Self> {
         let world = World::new()?;
-        match SharedFiles::enter(&[world.base(), repository()]) {
+        match SharedFiles::enter(&[world.base(), repository()], world.temp()) {
             Ok(shared) => Some(Self {
                 world,
                 _shared: shared,
@@ -34,7 +34,7 @@ impl Bench {
 
     /// The same, not started yet.
     pub fn command(&self, user: User, arguments: &[&str]) -> Launch {
-        Launch::new(Path::new(env!("CARGO_BIN_EXE_qshm")), self.world.temp())
+        Launch::new(Path::new(env!("CARGO_BIN_EXE_qshm")), Path::new(TEMP))
             .user(user)
             .env("XDG_RUNTIME_DIR", self.runtime_dir())
             .env("COLUMNS", "100")
@@ -46,9 +46,16 @@ impl Bench {
         self.world.base().join("run")
     }
 
+    /// A program with real Qt that does what it is told.
+    pub fn holder(&self, build: Build, user: User) -> Launch {
+        self.world
+            .launch_as("holder", build, user)
+            .env("TMPDIR", TEMP)
+    }
+
     /// A program with real Qt whose object has this key and this many bytes.
     pub fn running(&self, build: Build, user: User, key: &str, size: usize) -> Running {
-        let mut program = self.world.launch_as("holder", build, user).start();
+        let mut program = self.holder(build, user).start();
         program.ask(&format!("key {key}"));
         assert_eq!(program.ask(&format!("create {size}")), "ok");
         program
@@ -62,7 +69,7 @@ impl Bench {
 
     /// The same on another Qt than the one that it was built with.
     pub fn leftover_on(&self, library: &Path, build: Build, user: User, key: &str) {
-        let launch = self.world.launch_as("holder", build, user);
+        let launch = self.holder(build, user);
         let mut program = launch.env("LD_LIBRARY_PATH", library).start();
         program.ask(&format!("key {key}"));
         assert_eq!(program.ask("create 4"), "ok");
@@ -82,7 +89,7 @@ impl Bench {
 
     /// The command in a PID namespace of its own, where no other program with Qt is seen.
     pub fn alone(&self, arguments: &[&str]) -> Finished {
-        Launch::new(Path::new("/usr/bin/unshare"), self.world.temp())
+        Launch::new(Path::new("/usr/bin/unshare"), Path::new(TEMP))
             .args([
                 "--pid",
                 "--fork",
@@ -103,7 +110,7 @@ impl Bench {
         let uid = if let User::Uid(uid) = user { uid } else { 0 };
         std::os::unix::fs::chown(&runtime, Some(uid), Some(uid)).unwrap();
         let script = repository().join("tests/programs/native_holder.py");
-        Launch::new(Path::new("/usr/bin/python3"), self.world.temp())
+        Launch::new(Path::new("/usr/bin/python3"), Path::new(TEMP))
             .user(user)
             .env("PYTHONPATH", python)
             .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::bench::{Bench, code, text};
+use crate::support::shared_files::TEMP;
 use crate::support::{Build, Launch, User};
 
 #[test]
@@ -78,7 +79,7 @@ fn another_temp_directory() {
     let Some(bench) = Bench::new() else { return };
     let other = bench.world.base().join("other");
     fs::create_dir(&other).unwrap();
-    let mut live = bench.world.launch_as("holder", Build::QT5, User::ALICE);
+    let mut live = bench.holder(Build::QT5, User::ALICE);
     fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
     live = live.env("TMPDIR", &other);
     let mut live = live.start();
@@ -133,7 +134,7 @@ fn a_key_file_that_is_gone() {
 fn another_ipc_namespace() {
     let Some(bench) = Bench::new() else { return };
     let program = crate::support::program("holder", Build::QT5);
-    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), bench.world.temp())
+    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), Path::new(TEMP))
         .arg("--ipc")
         .arg(program)
         .start();
@@ -150,7 +151,7 @@ fn another_ipc_namespace() {
 fn another_mount_namespace() {
     let Some(bench) = Bench::new() else { return };
     let program = crate::support::program("holder", Build::QT5);
-    let temp = bench.world.temp();
+    let temp = Path::new(TEMP);
     let script = "mount -t tmpfs tmpfs \"$TMPDIR\" && exec \"$0\"";
     let mut inside = Launch::new(Path::new("/usr/bin/unshare"), temp)
         .args(["--mount", "sh", "-c", script])

@@ -32,7 +32,7 @@ fn posix_leftovers_are_found_explained_and_repaired() {
     // While it runs it is in use, for its owner, a stranger and root alike.
     for user in [User::Root, User::ALICE] {
         let said = text(&bench.qshm(user, &["status"]));
-        assert!(said.contains("/Logic") && said.contains("live"), "{said}");
+        assert!(said.contains("Logic") && said.contains("live"), "{said}");
         let refused = bench.qshm(user, &["repair", "--yes", "Logic"]);
         code(&refused, 0);
         assert!(text(&refused).contains("in use"), "{refused:#?}");
@@ -40,10 +40,9 @@ fn posix_leftovers_are_found_explained_and_repaired() {
     }
     script.kill_and_wait();
 
-    let temp = bench.world.temp();
     let told = bench.qshm(User::BOB, &["explain", "Logic"]);
     code(&told, 1);
-    same("posix-explain-stranger.txt", &text(&told), temp);
+    same("posix-explain-stranger.txt", &text(&told));
     let refused = bench.qshm(User::BOB, &["repair", "--yes", "Logic"]);
     code(&refused, 1);
     assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
@@ -53,10 +52,10 @@ fn posix_leftovers_are_found_explained_and_repaired() {
     assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
     let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
     code(&told, 0);
-    same("posix-explain-owner.txt", &text(&told), temp);
+    same("posix-explain-owner.txt", &text(&told));
     let done = bench.qshm(User::ALICE, &["repair", "--yes", "Logic"]);
     code(&done, 0);
-    same("posix-repair.txt", &text(&done), temp);
+    same("posix-repair.txt", &text(&done));
     assert!(shared_files().is_empty());
 }
 
@@ -74,9 +73,8 @@ fn posix_leftovers_of_old_keys_need_no_name() {
     let live = text(&bench.qshm(User::ALICE, &["status"]));
     assert!(live.contains("live"), "{live}");
     script.kill_and_wait();
-    let temp = bench.world.temp();
     let status = bench.qshm(User::ALICE, &["status"]);
-    same("posix-status.txt", &text(&status), temp);
+    same("posix-status.txt", &text(&status));
     let told = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
     assert!(told.contains("stays taken"), "{told}");
     code(&bench.qshm(User::ALICE, &["repair", "--yes"]), 0);
@@ -132,9 +130,8 @@ fn files_of_the_runtime_directory_lead_to_system_v_objects() {
         assert_eq!(format!("{:02x}", segments[0].key >> 24), number);
         assert_eq!(segments[0].key, bench.world.semaphores()[0].key);
 
-        let temp = bench.world.temp();
         let status = bench.qshm(User::Root, &["status"]);
-        same(&format!("native-{key}-status.txt"), &text(&status), temp);
+        same(&format!("native-{key}-status.txt"), &text(&status));
         let told = bench.qshm(User::Root, &["explain", "Logic"]);
         assert!(text(&told).contains("left behind by a crash"), "{told:#?}");
         code(&bench.qshm(User::Root, &["repair", "--yes"]), 0);

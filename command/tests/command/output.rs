@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, code, text};
+use crate::support::shared_files::TEMP;
 use crate::support::{Build, User};
 
 /// The plain widths of a text's lines.
@@ -53,7 +54,7 @@ fn colour_is_for_terminals_and_control_characters_for_nobody() {
         let command = format!("{} status", env!("CARGO_BIN_EXE_qshm"));
         let done = Command::new("script")
             .args(["-qec", &command, "/dev/null"])
-            .env("TMPDIR", bench.world.temp())
+            .env("TMPDIR", TEMP)
             .env("NO_COLOR", no_colour)
             .env("TERM", "xterm")
             .stdin(Stdio::null())
@@ -93,7 +94,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     crowd(&bench);
     let mut child = Command::new(env!("CARGO_BIN_EXE_qshm"))
         .args(["status", "--watch", "1"])
-        .env("TMPDIR", bench.world.temp())
+        .env("TMPDIR", TEMP)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

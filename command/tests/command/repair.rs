@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 
 use crate::bench::{Bench, code, text};
+use crate::support::planted;
+use crate::support::shared_files::TEMP;
 use crate::support::under_test::{seed, soak_seconds};
 use crate::support::{Build, Launch, User};
 use std::path::Path;
@@ -51,7 +53,6 @@ fn a_leftover_whose_lock_is_held_is_left_alone() {
 #[test]
 fn what_is_not_qts_is_left_alone() {
     let Some(bench) = Bench::new() else { return };
-    use crate::support::planted;
     // Unattached, with a key like those of Qt, and with keys of its own.
     let device = planted::key_of(bench.world.temp()) & 0x00ff_0000;
     planted::make_segment(0x5100_0000 | device | 0xfffe, 4, 0o600, 0);
@@ -110,7 +111,7 @@ fn nobody_is_asked_where_nobody_is() {
     // On a terminal somebody is, who may say no, or yes.
     for (answer, left) in [("n", 1), ("", 1), ("y", 0)] {
         let command = format!("{} repair Logic", env!("CARGO_BIN_EXE_qshm"));
-        let mut asked = Launch::new(Path::new("/usr/bin/script"), bench.world.temp())
+        let mut asked = Launch::new(Path::new("/usr/bin/script"), Path::new(TEMP))
             .args(["-qec", &command, "/dev/null"])
             .start();
         asked.say(answer);
@@ -129,6 +130,7 @@ fn races_with_starting_applications_lose_nothing() {
         let mut launch = bench
             .world
             .launch("storm", build)
+            .env("TMPDIR", TEMP)
             .arg("rounds=40")
             .arg(format!("seed={}", seed()))
             .args(["kill=1", "users=1"]);

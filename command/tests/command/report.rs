@@ -48,7 +48,7 @@ fn crash(bench: &Bench, qt: &Qt, user: User) {
 
 /// The next user can't start with Qt alone, and then can.
 fn starts(bench: &Bench, qt: &Qt) -> String {
-    let mut launch = bench.world.launch_as("holder", qt.build, User::ALICE);
+    let mut launch = bench.holder(qt.build, User::ALICE);
     if let Some(library) = &qt.library {
         launch = launch.env("LD_LIBRARY_PATH", library);
     }
@@ -67,25 +67,24 @@ fn of_every_qt() {
         assert_eq!(project != u32::from(b'Q'), hashed, "{project:x}");
         assert!(starts(&bench, &qt).starts_with("error 1 "), "{}", qt.name);
 
-        let temp = bench.world.temp();
         let name = |what: &str| format!("{what}-{}.txt", qt.name);
         let status = bench.qshm(User::ALICE, &["status"]);
         code(&status, 0);
-        same(&name("status"), &text(&status), temp);
+        same(&name("status"), &text(&status));
         let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
         code(&told, 1);
-        same(&name("explain"), &text(&told), temp);
+        same(&name("explain"), &text(&told));
 
         // A stranger can't remove it, and root can.
         let refused = bench.qshm(User::ALICE, &["repair", "--yes", "Logic"]);
         code(&refused, 1);
-        same(&name("repair-refused"), &text(&refused), temp);
+        same(&name("repair-refused"), &text(&refused));
         let planned = bench.qshm(User::Root, &["repair", "--dry-run"]);
         code(&planned, 0);
         assert_eq!(bench.world.segments().len(), 1, "--dry-run removed it");
         let done = bench.qshm(User::Root, &["repair", "--yes"]);
         code(&done, 0);
-        same(&name("repair"), &text(&done), temp);
+        same(&name("repair"), &text(&done));
         bench.world.assert_clean();
         assert_eq!(starts(&bench, &qt), "ok", "{}", qt.name);
         bench.world.restart();

@@ -18,8 +18,9 @@ pub struct SharedFiles {
 }
 
 impl SharedFiles {
-    /// `keep`: folders that stay where they are, also if that is in `/tmp`.
-    pub fn enter(keep: &[&Path]) -> io::Result<Self> {
+    /// `keep`: folders that stay where they are, also if that is in `/tmp`. `temp` is found at
+    /// [`TEMP`] as well.
+    pub fn enter(keep: &[&Path], temp: &Path) -> io::Result<Self> {
         let before = File::open("/proc/thread-self/ns/mnt")?;
         // SAFETY: changes the calling thread's mount namespace alone.
         checked(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
@@ -43,9 +44,14 @@ impl SharedFiles {
             let open = format!("/proc/thread-self/fd/{}", file.as_raw_fd());
             mount(Path::new(&open), path, libc::MS_BIND)?;
         }
+        fs::create_dir(TEMP)?;
+        mount(temp, Path::new(TEMP), libc::MS_BIND)?;
         Ok(entered)
     }
 }
+
+/// A path that is the same in every run: of it Qt 5.0 to 5.8 make project ids.
+pub const TEMP: &str = "/tmp/world";
 
 fn checked(result: i32) -> io::Result<()> {
     match result {

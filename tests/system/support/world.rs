@@ -186,9 +186,17 @@ impl World {
                 assert!(done.is_ok_and(|status| status.success()), "ipcrm {option}");
             }
         }
-        fs::remove_dir_all(&self.temp).expect("the temp directory can be removed");
-        fs::create_dir(&self.temp).expect("the temp directory can be made");
-        set_mode(&self.temp, 0o1777);
+        // Not the directory itself, which may be mounted elsewhere too.
+        for entry in fs::read_dir(&self.temp).expect("the temp directory") {
+            let path = entry.expect("an entry").path();
+            let is_folder = path.is_dir() && !path.is_symlink();
+            let removed = if is_folder {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        }
     }
 }
 
