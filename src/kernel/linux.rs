@@ -6,8 +6,11 @@
 #![allow(unsafe_code)]
 
 mod as_user;
+mod fork_window;
+mod lock_table;
 mod pid;
 mod proc;
+mod range_locks;
 mod system_v;
 
 use std::ffi::CStr;

@@ -10,6 +10,7 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod range_locks;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
+pub use range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
 
 /// A file descriptor of the kernel in use.
 pub type Fd = i32;
