@@ -7,7 +7,7 @@
 use super::file::{At, File};
 use super::live::{Peer, peer};
 use super::name::{NUMBERS, Part, SLOTS};
-use super::others::{Others, StillThere, others};
+use super::others::{Others, StillThere, others, table};
 use super::record::{CLAIM, ClaimRecord, HEADER};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
@@ -75,17 +75,14 @@ pub fn take<K: RangeLocks>(
     }
     // Before anybody else's is looked for: whoever has a claim has one of these as well, and
     // there they can be found without knowing of which resource.
-    take_record(at, &file, position, resource)?;
+    let slot = take_record(at, &file, position, resource)?;
     if others(at, &file, still_there)? == Others::Perhaps {
-        let held = at.kernel.held_ranges(all).unwrap_or_default();
-        if held.len() > 1 {
-            let elsewhere = held.iter().find(|held| held.range != mine);
-            let elsewhere = elsewhere.and_then(|held| number_of(position, held.range));
-            return Ok(Attempt::Held(elsewhere.unwrap_or(number)));
+        let claims = table(at, &file, mine, all).elsewhere;
+        if let Some(lock) = claims.first() {
+            return Ok(Attempt::Held(number_of(position, *lock).unwrap_or(number)));
         }
-        let claims = at.kernel.held_ranges(at.key.claim_slots());
-        let only = claims.is_ok_and(|claims| !claims.is_empty() && file.is_only_one(&claims));
-        file.describe(at, only);
+        let slots = table(at, &file, slot, at.key.claim_slots());
+        file.describe(at, slots.readable && slots.elsewhere.is_empty());
     }
     file.keep().map(Attempt::Taken)
 }
@@ -102,19 +99,20 @@ fn take_record<K: RangeLocks>(
     file: &File<'_, K>,
     position: u64,
     resource: &str,
-) -> Result<(), Stop> {
+) -> Result<Range, Stop> {
     let (hash, slots) = ((position >> 16) as u32, at.key.claim_slots());
     // Small numbers first, so that the file is not larger than it has to be.
     for size in (4..=SLOTS.ilog2()).map(|bits| 1_u32 << bits) {
         for turn in 0..TRIES {
             let slot = hash.rotate_right(turn * 7) % size;
-            if file.lock(Range::new(slots.start + u64::from(slot), 1))? {
+            let range = Range::new(slots.start + u64::from(slot), 1);
+            if file.lock(range)? {
                 let record = ClaimRecord {
                     position,
                     resource: resource.to_owned(),
                 };
                 file.write(ClaimRecord::offset(slot), &record.bytes());
-                return Ok(());
+                return Ok(range);
             }
         }
     }

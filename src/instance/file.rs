@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::name::{Key, Part};
 use super::place::Place;
-use super::scope::{Audience, Numbering};
+use super::scope::{Audience, Numbering, Surroundings};
 use super::stop::Stop;
 use crate::kernel::{Errno, Fd, FileKind, FileStat, OpenDirect, Range, RangeLocks};
 
@@ -14,6 +14,7 @@ pub struct At<'a, K> {
     pub kernel: &'a K,
     pub key: &'a Key,
     pub numbering: &'a Numbering,
+    pub surroundings: &'a Surroundings,
     pub place: &'a Place,
 }
 

@@ -165,6 +165,7 @@ fn registry<K: RangeLocks>(
         kernel,
         key: &key,
         numbering: &numbering,
+        surroundings: Surroundings::current(),
         place,
     };
     // What is nobody's business but its user's shows nothing.

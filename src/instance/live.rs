@@ -7,7 +7,7 @@ use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::counted_elsewhere;
+use super::others::{counted_elsewhere, held};
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
@@ -130,11 +130,8 @@ fn walk<K: RangeLocks>(
         found(Some(&file), numbers.collect());
     }
     if !all_known {
-        let held = at.kernel.held_ranges(at.key.all_numbers());
-        let held = held.unwrap_or_default();
-        let numbers = held
-            .iter()
-            .filter_map(|held| at.key.number_at(held.range.start));
+        let held = held(at, at.key.all_numbers());
+        let numbers = held.iter().filter_map(|lock| at.key.number_at(lock.start));
         found(None, numbers.collect());
     }
     Ok(())

@@ -4,7 +4,7 @@
 
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{Others, StillThere, leave_word, others};
+use super::others::{Others, StillThere, leave_word, others, table};
 use super::record::Record;
 use super::stop::Stop;
 use crate::kernel::RangeLocks;
@@ -94,19 +94,12 @@ fn nobody_else<K: RangeLocks>(
     if others(at, file, still_there)? == Others::None {
         return Ok(true);
     }
-    // Without /proc nobody can be seen: then it is as if there were no other file.
-    let held = at.kernel.held_ranges(at.key.numbers_of(number / IN_FILE));
-    let held = held.unwrap_or_default();
     let this = at.key.number(number);
-    if held
-        .iter()
-        .filter(|held| held.range.overlaps(&this))
-        .count()
-        > 1
-    {
+    let table = table(at, file, this, at.key.numbers_of(number / IN_FILE));
+    if table.elsewhere.contains(&this) {
         return Ok(false);
     }
-    file.describe(at, !held.is_empty() && file.is_only_one(&held));
+    file.describe(at, table.readable && table.elsewhere.is_empty());
     Ok(true)
 }
 

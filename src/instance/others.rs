@@ -9,6 +9,8 @@
 //! The table is not asked each time, since that costs some ten milliseconds: the kernel waits
 //! until no processor is in the middle of a lock.
 
+use std::path::PathBuf;
+
 use super::file::{At, File};
 use super::name::Part;
 use super::place::{Choice, is_private};
@@ -71,19 +73,81 @@ pub fn counted_elsewhere<K: RangeLocks>(at: At<'_, K>) -> bool {
     }
 }
 
+/// What the table says of a range of which this process has locked a part on this file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Locks on other files.
+    pub elsewhere: Vec<Range>,
+    /// Whether the lock of this process was seen. If not, nobody can be: there is no `/proc`.
+    pub readable: bool,
+}
+
+/// Asks the table: `mine` is what this process has locked on the file, within `all`.
+pub fn table<K: RangeLocks>(at: At<'_, K>, file: &File<'_, K>, mine: Range, all: Range) -> Table {
+    let held = at.kernel.held_ranges(all).unwrap_or_default();
+    // Some file systems have another device in the table than stat(2) says.
+    let own = |held: &&HeldRange| held.ino == file.stat.ino && held.range == mine;
+    let device = held
+        .iter()
+        .filter(own)
+        .map(|held| held.dev)
+        .max_by_key(|dev| *dev == file.stat.dev);
+    let Some(device) = device else {
+        return Table::default();
+    };
+    let elsewhere = held
+        .into_iter()
+        .filter(|held| (held.dev, held.ino) != (device, file.stat.ino));
+    Table {
+        elsewhere: ours(at, Some(device), elsewhere.collect()),
+        readable: true,
+    }
+}
+
+/// The locks of this registry that the table shows within a range, on whichever file.
+pub fn held<K: RangeLocks>(at: At<'_, K>, range: Range) -> Vec<Range> {
+    let held = at.kernel.held_ranges(range).unwrap_or_default();
+    ours(at, None, held)
+}
+
+/// Those that count here. The same user may run the same program in a container, which has its
+/// own files, and shows in the same table: so a lock counts if it is on the file system of a
+/// directory in which the registry may be; or, as one that has been unmounted, on a file that a
+/// process of this mount namespace has mapped.
+fn ours<K: RangeLocks>(at: At<'_, K>, device: Option<u64>, held: Vec<HeldRange>) -> Vec<Range> {
+    if held.is_empty() {
+        return Vec::new();
+    }
+    let directories = super::place::all(at.numbering, at.surroundings);
+    let device_of = |directory: PathBuf| {
+        let parent = directory.parent().map(|parent| at.kernel.lstat(parent));
+        let stat = at.kernel.lstat(&directory).ok().or(parent?.ok());
+        stat.map(|stat| stat.dev)
+    };
+    let mut devices: Vec<u64> = directories.into_iter().filter_map(device_of).collect();
+    devices.extend(device);
+    let strange: Vec<(u64, u64)> = held
+        .iter()
+        .filter(|held| !devices.contains(&held.dev))
+        .map(|held| (held.dev, held.ino))
+        .collect();
+    let mapped = if strange.is_empty() {
+        Vec::new()
+    } else {
+        at.kernel.mapped(&strange)
+    };
+    held.into_iter()
+        .filter(|held| devices.contains(&held.dev) || mapped.contains(&(held.dev, held.ino)))
+        .map(|held| held.range)
+        .collect()
+}
+
 impl<K: RangeLocks> File<'_, K> {
     /// Whether it was found to be the only file with locks of its registry.
     pub fn is_settled(&self) -> bool {
         let here = (self.stat.dev, self.stat.ino);
         self.beginning()
             .is_some_and(|header| header.settled == here)
-    }
-
-    /// Whether all locks of the table are on this file. Some file systems show another device
-    /// there than stat(2) does: then it is known only while there is one lock, our own.
-    pub fn is_only_one(&self, held: &[HeldRange]) -> bool {
-        let here = |held: &HeldRange| (held.dev, held.ino) == (self.stat.dev, self.stat.ino);
-        held.len() == 1 || held.iter().all(here)
     }
 
     /// Writes the header: that the file is the only one, if it is, and what it is called.

@@ -99,6 +99,14 @@ pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<PathBuf> {
     all
 }
 
+/// All directories in which the registry may be, for others or at other times.
+pub fn all(numbering: &Numbering, surroundings: &Surroundings) -> Vec<PathBuf> {
+    match numbering.uid() {
+        Some(uid) => candidates(uid, surroundings),
+        None => SHARED.iter().map(PathBuf::from).collect(),
+    }
+}
+
 /// Whether a directory is this user's alone.
 pub fn is_private(stat: &FileStat, uid: u32) -> bool {
     stat.kind == FileKind::Directory && stat.uid == uid && stat.mode.trailing_zeros() >= 6

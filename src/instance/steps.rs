@@ -169,6 +169,7 @@ impl<K: RangeLocks> Instance<K> {
                 kernel,
                 key: &key,
                 numbering: &numbering,
+                surroundings: self.surroundings,
                 place: &place,
             };
             act(at, &still_there)

@@ -76,6 +76,10 @@ pub trait RangeLocks: Kernel {
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
+    /// Those of the files (device and inode number) that a process has mapped which this one may
+    /// look at, and which has the same mount namespace: `/proc/PID/maps`. Slow.
+    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)>;
+
     /// Lets a mapping take the place of the descriptor, which is closed, also when this fails:
     /// mmap(2) with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`, close(2). The address.
     fn keep(&self, fd: Fd) -> Result<usize, Errno>;

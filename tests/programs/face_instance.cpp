@@ -8,18 +8,23 @@
 //   release H RESOURCE             yes  |  no
 //   close-all                      closes every descriptor but the first three
 //   descriptors                    how many are open
+//   no-descriptors                 from now on no more can be opened
 //   fork                           pid of a child that stays until it is killed; it says first
 //                                  whether handle 0 is exclusive there, and drops it
 //   spawn                          pid of a program, by posix_spawn
 //   exec PROGRAM                   becomes a program
 //   copy FILE NAME                 joins by another copy of the library, in a plugin
 //   threads N NAME                 N threads join at once: their numbers, sorted
+//   fork-storm N NAME              one thread forks N children that stay, another joins and ends
+//   end-children                   kills those
 //
 // With QSHM_TEST_STATIC=NAME, handle 0 is an instance that was there before main().
 
 #include <qshm/instance.h>
 
 #include <algorithm>
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -32,6 +37,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,6 +176,39 @@ std::string joinByThreads(std::size_t count, const std::string &name)
     return "numbers" + line;
 }
 
+std::vector<pid_t> children;
+
+std::string forkStorm(std::size_t count, const std::string &name)
+{
+    std::atomic<bool> done { false };
+    std::thread joins([&done, &name] {
+        while (!done)
+            qshm::Instance::join(name);
+    });
+    while (children.size() < count) {
+        const pid_t child = fork();
+        if (child == 0) {
+            for (;;)
+                pause();
+        }
+        if (child > 0)
+            children.push_back(child);
+    }
+    done = true;
+    joins.join();
+    return std::to_string(children.size()) + " children";
+}
+
+std::string endChildren()
+{
+    for (const pid_t child : children)
+        kill(child, SIGKILL);
+    for (const pid_t child : children)
+        waitpid(child, nullptr, 0);
+    children.clear();
+    return "ended";
+}
+
 void obey(const std::string &line)
 {
     std::istringstream words(line);
@@ -189,11 +228,14 @@ void obey(const std::string &line)
         say(handle().reason());
     } else if (command == "count") {
         say(std::to_string(handle().count()));
-    } else if (command == "end" || command == "move") {
+    } else if (command == "end") {
+        const std::string before = describe(handle());
+        { const qshm::Instance ends = std::move(handle()); }
+        say(before);
+    } else if (command == "move") {
         qshm::Instance taken = std::move(handle());
-        if (command == "move")
-            handles.push_back(std::move(taken));
-        say(describe(command == "move" ? handles.back() : taken));
+        handles.push_back(std::move(taken));
+        say(describe(handles.back()));
     } else if (command == "peers") {
         sayPeers(handle());
     } else if (command == "claim") {
@@ -208,6 +250,11 @@ void obey(const std::string &line)
         say("closed");
     } else if (command == "descriptors") {
         say(std::to_string(descriptors().size()));
+    } else if (command == "no-descriptors") {
+        rlimit limit {};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = 0;
+        say(setrlimit(RLIMIT_NOFILE, &limit) == 0 ? "none is left" : "failed");
     } else if (command == "fork") {
         say(forkChild());
     } else if (command == "spawn") {
@@ -220,6 +267,10 @@ void obey(const std::string &line)
         say(joinByCopy(first, second));
     } else if (command == "threads") {
         say(joinByThreads(std::stoul(first), second));
+    } else if (command == "fork-storm") {
+        say(forkStorm(std::stoul(first), second));
+    } else if (command == "end-children") {
+        say(endChildren());
     } else {
         say("what is " + command + "?");
     }

@@ -4,10 +4,54 @@
 //! 5: OFDLCK ADVISORY  WRITE -1 00:1f:1234 4611686018427387904 4611686018427387904
 //! ```
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+
 use super::super::range_locks::{HeldRange, Range};
 
+/// How often a table is read that does not come in one piece.
+const READS: usize = 12;
+
 /// The exclusive locks of open file descriptions that lie within a range.
-pub fn held(table: &[u8], within: Range) -> Vec<HeldRange> {
+///
+/// The kernel hands the table out in pieces of a page, and between two of them it goes on by
+/// counting: a lock that is freed meanwhile makes it pass over another one. So a table of more
+/// than one piece is read until it is the same twice, and what any reading shows counts.
+pub fn read(within: Range) -> io::Result<Vec<HeldRange>> {
+    let mut all = BTreeSet::new();
+    let mut before = None;
+    for _ in 0..READS {
+        let (table, pieces) = read_once()?;
+        all.extend(held(&table, within));
+        if pieces < 2 || before.as_ref() == Some(&table) {
+            break;
+        }
+        before = Some(table);
+    }
+    Ok(all.into_iter().collect())
+}
+
+/// The table, and in how many pieces it came.
+fn read_once() -> io::Result<(Vec<u8>, usize)> {
+    let mut file = File::open("/proc/locks")?;
+    let (mut table, mut pieces) = (Vec::new(), 0);
+    let mut piece = vec![0; 8192];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok((table, pieces)),
+            Ok(length) => {
+                table.extend_from_slice(piece.get(..length).unwrap_or_default());
+                pieces += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What a table says of a range.
+fn held(table: &[u8], within: Range) -> Vec<HeldRange> {
     table
         .split(|byte| *byte == b'\n')
         .filter_map(held_range)

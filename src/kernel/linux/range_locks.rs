@@ -116,9 +116,12 @@ impl RangeLocks for Linux {
     }
 
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
-        let table = fs::read("/proc/locks")
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
-        Ok(super::lock_table::held(&table, range))
+        super::lock_table::read(range)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
+
+    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        super::proc::mapped(files)
     }
 
     fn keep(&self, fd: Fd) -> Result<usize, Errno> {

@@ -3,6 +3,7 @@
 
 #![allow(dead_code)]
 
+pub mod mounts;
 mod namespace;
 pub mod old_qt;
 pub mod planted;
@@ -14,6 +15,6 @@ pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, program};
+pub use programs::{Build, Flavour, base_program, program};
 pub use sysvipc::{Segment, Semaphore};
-pub use world::{World, say, skipped};
+pub use world::{World, needs_root, say, skipped};
