@@ -1,9 +1,10 @@
 //! Compiles the C++ face, so that it is inside the library whoever builds it.
 
-const FACE: [&str; 7] = [
+const FACE: [&str; 8] = [
     "cpp/face/convert.cpp",
     "cpp/face/diagnosis.cpp",
     "cpp/face/error.cpp",
+    "cpp/face/instance.cpp",
     "cpp/face/log.cpp",
     "cpp/face/options.cpp",
     "cpp/face/shared_memory.cpp",

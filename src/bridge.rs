@@ -16,12 +16,14 @@
 mod convert;
 mod diagnosis;
 mod held;
+mod instance;
 mod log_forwarding;
 mod shared_memory;
 mod system_semaphore;
 
 use crate::options;
 use held::contained;
+use instance::{Instance, join_instance};
 use log_forwarding::install_log;
 use shared_memory::{SharedMemory, new_shared_memory};
 use system_semaphore::{SystemSemaphore, new_system_semaphore};
@@ -114,6 +116,23 @@ mod ffi {
         Trace = 5,
     }
 
+    #[namespace = "qshm"]
+    #[repr(i32)]
+    enum Scope {
+        User = 0,
+        Session = 1,
+        MachineGroup = 2,
+        MachineWorld = 3,
+    }
+
+    #[namespace = "qshm"]
+    #[repr(i32)]
+    enum ClaimState {
+        Mine = 0,
+        Taken = 1,
+        Unavailable = 2,
+    }
+
     /// An error, see `qshm::Error`.
     struct ErrorReport {
         code: ErrorCode,
@@ -193,9 +212,36 @@ mod ffi {
         lock_wait: u64,
     }
 
+    /// See `qshm::InstanceOptions`.
+    struct InstanceOptions {
+        scope: Scope,
+        group: u32,
+        has_counter: bool,
+    }
+
+    /// An instance, see `qshm::Peer`.
+    struct PeerReport {
+        number: u32,
+        pid: i32,
+        has_uid: bool,
+        uid: u32,
+        user: String,
+        program: String,
+        /// Seconds since 1970, 0 if not known.
+        since: i64,
+    }
+
+    /// See `qshm::Claim`.
+    struct ClaimReport {
+        state: ClaimState,
+        holder: PeerReport,
+        reason: String,
+    }
+
     unsafe extern "C++" {
         include!("qshm/diagnosis.h");
         include!("qshm/error.h");
+        include!("qshm/instance.h");
         include!("qshm/log.h");
         include!("qshm/options.h");
         include!("qshm/shared_memory.h");
@@ -220,6 +266,10 @@ mod ffi {
         type Verdict;
         #[namespace = "qshm"]
         type LogLevel;
+        #[namespace = "qshm"]
+        type Scope;
+        #[namespace = "qshm"]
+        type ClaimState;
 
         fn log_wanted(level: LogLevel, target: &str) -> bool;
         fn log_record(level: LogLevel, target: &str, message: &str);
@@ -257,6 +307,17 @@ mod ffi {
         fn acquire(self: &SystemSemaphore) -> bool;
         fn release(self: &SystemSemaphore, count: i32) -> bool;
         fn error(self: &SystemSemaphore) -> ErrorReport;
+
+        type Instance;
+
+        fn join_instance(name: &[u8], options: &InstanceOptions, counter: &[u8]) -> Box<Instance>;
+        fn number(self: &Instance) -> u32;
+        fn exclusive(self: &Instance) -> bool;
+        fn reason(self: &Instance) -> String;
+        fn count(self: &Instance) -> usize;
+        fn peers(self: &Instance) -> Vec<PeerReport>;
+        fn claim(self: &Instance, resource: &[u8], milliseconds: u64) -> ClaimReport;
+        fn release(self: &Instance, resource: &[u8]) -> bool;
 
         fn set_process_options(update: &OptionsUpdate);
         fn set_qt_version(version: &[u8]);

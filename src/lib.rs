@@ -24,6 +24,7 @@
 pub mod access;
 pub mod diagnosis;
 pub mod identity;
+pub mod instance;
 pub mod kernel;
 pub mod key;
 
@@ -46,6 +47,7 @@ mod trouble;
 pub use access::Access;
 pub use diagnosis::Diagnosis;
 pub use error::{Error, ErrorKind};
+pub use instance::Instance;
 pub use key::Key;
 pub use options::{InTheWay, Leftover, Options, OptionsUpdate};
 pub use shared_memory::{AccessMode, SharedMemory};

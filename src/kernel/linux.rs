@@ -6,8 +6,11 @@
 #![allow(unsafe_code)]
 
 mod as_user;
+mod fork_window;
+mod lock_table;
 mod pid;
 mod proc;
+mod range_locks;
 pub(crate) mod survey;
 mod system_v;
 

@@ -10,6 +10,7 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
+mod range_locks;
 pub mod survey;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
+pub use range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
 
 /// A file descriptor of the kernel in use.
 pub type Fd = i32;

@@ -20,6 +20,7 @@ mod faults;
 mod field_uses;
 mod hostile;
 mod hostile_temp;
+mod instances;
 mod keys;
 mod kill_points;
 mod long_lock;

@@ -117,19 +117,7 @@ pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
             .filter(leads_there)
             .collect()
     };
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let is_process = |entry: &DirEntry| {
-        entry
-            .file_name()
-            .as_encoded_bytes()
-            .iter()
-            .all(u8::is_ascii_digit)
-    };
-    processes
-        .flatten()
-        .filter(is_process)
+    processes()
         .filter(|entry| {
             entry
                 .metadata()
@@ -137,4 +125,43 @@ pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
         })
         .flat_map(|entry| descriptors(&entry.path()))
         .collect()
+}
+
+/// The directories of all processes.
+fn processes() -> impl Iterator<Item = DirEntry> {
+    let is_process = |entry: &DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter(is_process)
+}
+
+/// Those of the files that processes of this mount namespace have mapped.
+pub fn mapped(files: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let namespace = |process: &Path| fs::metadata(process.join("ns/mnt")).ok().map(|of| of.ino());
+    let here = namespace(Path::new("/proc/self"));
+    let mut found: Vec<(u64, u64)> = processes()
+        .filter(|entry| here.is_some() && namespace(&entry.path()) == here)
+        .filter_map(|entry| fs::read(entry.path().join("maps")).ok())
+        .flat_map(|maps| {
+            let lines = maps.split(|byte| *byte == b'\n');
+            lines.filter_map(mapped_file).collect::<Vec<_>>()
+        })
+        .filter(|file| files.contains(file))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Device and inode number in a line of `/proc/PID/maps`.
+fn mapped_file(line: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = line.split(|byte| *byte == b' ').skip(3);
+    let device = std::str::from_utf8(fields.next()?).ok()?;
+    let (major, minor) = device.split_once(':')?;
+    let number = |digits| u32::from_str_radix(digits, 16).ok();
+    let device = libc::makedev(number(major)?, number(minor)?);
+    let ino = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    Some((device, ino))
 }

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unused_imports)]
 
+pub mod mounts;
 mod namespace;
 pub mod old_qt;
 pub mod planted;
@@ -16,6 +17,6 @@ pub mod wheels;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, program, repository};
+pub use programs::{Build, Flavour, base_program, program, repository};
 pub use sysvipc::{Segment, Semaphore};
-pub use world::{World, say, skipped};
+pub use world::{World, needs_root, say, skipped};

@@ -105,6 +105,12 @@ impl Launch {
         self
     }
 
+    /// Takes a variable out of its environment.
+    pub fn without(mut self, name: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Starts it and goes on.
     pub fn start(mut self) -> Running {
         let mut child = self

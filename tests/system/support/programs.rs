@@ -71,13 +71,19 @@ pub fn repository() -> &'static Path {
 /// If it was not built, with the command that builds it; and if another user
 /// could not reach it, since many tests run programs as one.
 pub fn program(name: &str, build: Build) -> PathBuf {
+    base_program(&format!("{}/{name}-{}", build.folder(), build.suffix()))
+}
+
+/// The same for one that is built without Qt, by its path in the folder.
+///
+/// # Panics
+/// As [`program`].
+pub fn base_program(name: &str) -> PathBuf {
     let folder = env::var_os("QSHM_TEST_BUILD").map_or_else(
         || repository().join("target/test-build"),
         |folder| repository().join(folder),
     );
-    let file = folder
-        .join(build.folder())
-        .join(format!("{name}-{}", build.suffix()));
+    let file = folder.join(name);
     assert!(
         file.is_file(),
         "{} is missing: run scripts/build-test-programs",

@@ -1,0 +1,108 @@
+//! [`crate::Instance`] as C++ has it.
+
+use std::collections::HashMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::ffi;
+use super::held::Held;
+use crate::instance::{Audience, Claim, Options, PRIVATE, Peer, Scope};
+use crate::key::{Key, temp_dir};
+
+pub(super) type Instance = Held<crate::Instance>;
+
+/// What there is to say where the crate has panicked.
+const FAULT: &str = "a fault in qshm, told on standard error";
+
+// cxx has opaque types in boxes.
+#[allow(clippy::unnecessary_box_returns)]
+pub(super) fn join_instance(
+    name: &[u8],
+    options: &ffi::InstanceOptions,
+    counter: &[u8],
+) -> Box<Instance> {
+    let join = || {
+        let options = Options {
+            scope: match options.scope {
+                ffi::Scope::Session => Scope::Session,
+                ffi::Scope::MachineGroup => Scope::Machine(Audience::Group(options.group)),
+                ffi::Scope::MachineWorld => Scope::Machine(Audience::World),
+                _ => Scope::User,
+            },
+            counter: options.has_counter.then(|| Key::new(counter, &temp_dir())),
+        };
+        crate::Instance::join(&String::from_utf8_lossy(name), &options)
+    };
+    Box::new(Held::new(join))
+}
+
+/// The names of users, each looked up once: that may ask servers.
+#[derive(Default)]
+struct Users(HashMap<Option<u32>, String>);
+
+impl Users {
+    fn report(&mut self, peer: Peer) -> ffi::PeerReport {
+        let user = self.0.entry(peer.uid).or_insert_with(|| peer.user());
+        let since = peer
+            .since
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        ffi::PeerReport {
+            number: peer.number,
+            pid: peer.pid.unwrap_or(0),
+            has_uid: peer.uid.is_some(),
+            uid: peer.uid.unwrap_or(0),
+            user: user.clone(),
+            since: since.map_or(0, |since| since.as_secs() as i64),
+            program: peer.program,
+        }
+    }
+}
+
+impl Instance {
+    pub(super) fn number(&self) -> u32 {
+        // Of one that could not be made: as good as any, and nobody's.
+        self.ask(PRIVATE | (PRIVATE - 1), crate::Instance::number)
+    }
+
+    pub(super) fn exclusive(&self) -> bool {
+        self.ask(false, crate::Instance::exclusive)
+    }
+
+    pub(super) fn reason(&self) -> String {
+        self.ask(FAULT.to_owned(), crate::Instance::reason)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.ask(1, crate::Instance::count)
+    }
+
+    pub(super) fn peers(&self) -> Vec<ffi::PeerReport> {
+        self.ask(Vec::new(), |instance| {
+            let mut users = Users::default();
+            let peers = instance.peers().into_iter();
+            peers.map(|peer| users.report(peer)).collect()
+        })
+    }
+
+    pub(super) fn claim(&self, resource: &[u8], milliseconds: u64) -> ffi::ClaimReport {
+        let claim = self.ask(Claim::Unavailable(FAULT.to_owned()), |instance| {
+            let resource = String::from_utf8_lossy(resource);
+            instance.claim_within(&resource, Duration::from_millis(milliseconds))
+        });
+        let (state, holder, reason) = match claim {
+            Claim::Mine => (ffi::ClaimState::Mine, Peer::default(), String::new()),
+            Claim::Taken(peer) => (ffi::ClaimState::Taken, peer, String::new()),
+            Claim::Unavailable(why) => (ffi::ClaimState::Unavailable, Peer::default(), why),
+        };
+        ffi::ClaimReport {
+            state,
+            holder: Users::default().report(holder),
+            reason,
+        }
+    }
+
+    pub(super) fn release(&self, resource: &[u8]) -> bool {
+        self.ask(false, |instance| {
+            instance.release(&String::from_utf8_lossy(resource))
+        })
+    }
+}

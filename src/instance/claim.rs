@@ -1,0 +1,146 @@
+//! Claims: a resource that only one instance may hold.
+//!
+//! A claim is a lock that begins where the resource's hash says and is as long as the holder's
+//! number and one byte more. So the kernel answers who holds it. A second lock of one byte keeps
+//! a record with the resource's name, for people.
+
+use super::file::{At, File};
+use super::live::{Peer, peer};
+use super::name::{NUMBERS, Part, SLOTS};
+use super::others::{Others, StillThere, others, table};
+use super::record::{CLAIM, ClaimRecord, HEADER};
+use super::stop::Stop;
+use crate::kernel::{OpenDirect, Range, RangeLocks};
+
+/// What became of [`claim`](super::Instance::claim).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this instance's, until it ends or gives it back.
+    Mine,
+    /// Another instance has it.
+    Taken(Peer),
+    /// It can't be told whose it is; why, in one sentence.
+    Unavailable(String),
+}
+
+impl Claim {
+    /// Whether it is this instance's.
+    pub fn is_mine(&self) -> bool {
+        *self == Claim::Mine
+    }
+}
+
+/// A claim that somebody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldClaim {
+    /// The resource, or the beginning of its name if that is long.
+    pub resource: String,
+    /// Who holds it.
+    pub holder: Peer,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Taken, until [`RangeLocks::let_go`] of this address.
+    Taken(usize),
+    /// By whom it is held.
+    Held(u32),
+}
+
+/// How many places are tried for a record, for every size that the file may have.
+const TRIES: u32 = 4;
+
+/// Tries to take a claim for a number.
+pub fn take<K: RangeLocks>(
+    at: At<'_, K>,
+    number: u32,
+    resource: &str,
+    still_there: StillThere<'_>,
+) -> Result<Attempt, Stop> {
+    let file = at.open_or_make(Part::Claims)?;
+    let position = at.key.claim(resource);
+    let all = Range::new(position, u64::from(NUMBERS));
+    let mine = Range::new(position, u64::from(number) + 1);
+    if !file.lock(mine)? {
+        // It may have been given back in between.
+        let holder = file.holder(all)?.ok_or(Stop::Again)?;
+        if let Some(number) = number_of(position, holder) {
+            return Ok(Attempt::Held(number));
+        }
+        let path = file.path.display();
+        return Err(Stop::because(format!(
+            "somebody has locked {path} as a whole"
+        )));
+    }
+    // Before anybody else's is looked for: whoever has a claim has one of these as well, and
+    // there they can be found without knowing of which resource.
+    let slot = take_record(at, &file, position, resource)?;
+    if others(at, &file, still_there)? == Others::Perhaps {
+        let claims = table(at, &file, mine, all).elsewhere;
+        if let Some(lock) = claims.first() {
+            return Ok(Attempt::Held(number_of(position, *lock).unwrap_or(number)));
+        }
+        let slots = table(at, &file, slot, at.key.claim_slots());
+        file.describe(at, slots.readable && slots.elsewhere.is_empty());
+    }
+    file.keep().map(Attempt::Taken)
+}
+
+/// The number of who holds a claim with this lock, if it is one.
+fn number_of(position: u64, lock: Range) -> Option<u32> {
+    let number = u32::try_from(lock.length).ok()?.checked_sub(1)?;
+    (lock.start == position && number < NUMBERS).then_some(number)
+}
+
+/// Locks a record that is no other claim's, and writes the resource's name into it.
+fn take_record<K: RangeLocks>(
+    at: At<'_, K>,
+    file: &File<'_, K>,
+    position: u64,
+    resource: &str,
+) -> Result<Range, Stop> {
+    let (hash, slots) = ((position >> 16) as u32, at.key.claim_slots());
+    // Small numbers first, so that the file is not larger than it has to be.
+    for size in (4..=SLOTS.ilog2()).map(|bits| 1_u32 << bits) {
+        for turn in 0..TRIES {
+            let slot = hash.rotate_right(turn * 7) % size;
+            let range = Range::new(slots.start + u64::from(slot), 1);
+            if file.lock(range)? {
+                let record = ClaimRecord {
+                    position,
+                    resource: resource.to_owned(),
+                };
+                file.write(ClaimRecord::offset(slot), &record.bytes());
+                return Ok(range);
+            }
+        }
+    }
+    Err(Stop::because("there are too many claims".to_owned()))
+}
+
+/// All claims that are held, as far as they are described.
+pub fn all<K: RangeLocks>(at: At<'_, K>) -> Result<Vec<HeldClaim>, Stop> {
+    let Some(file) = at.open(Part::Claims, OpenDirect::Read)? else {
+        return Ok(Vec::new());
+    };
+    let most = CLAIM * SLOTS as usize;
+    let length = usize::try_from(file.stat.size).map_or(most, |size| size.min(most));
+    let bytes = file.read(HEADER as u64, length);
+    let mut claims = Vec::new();
+    for record in bytes.chunks(CLAIM).filter_map(ClaimRecord::parse) {
+        let all = Range::new(record.position, u64::from(NUMBERS));
+        let number = file
+            .holder(all)?
+            .and_then(|holder| number_of(record.position, holder));
+        if let Some(number) = number {
+            claims.push(HeldClaim {
+                resource: record.resource,
+                holder: peer(at, number),
+            });
+        }
+    }
+    claims.sort_by(|one, other| one.resource.cmp(&other.resource));
+    claims.dedup();
+    Ok(claims)
+}

@@ -1,0 +1,206 @@
+//! What an [`Instance`] does at its registry: each step with the rights of whose it is, while
+//! nobody forks, and again where somebody changes something meanwhile.
+
+use super::claim::{self, Attempt, Claim};
+use super::counter::Counter;
+use super::file::{At, is_at};
+use super::live;
+use super::name::{self, IN_FILE, Part};
+use super::number::{self, Held};
+use super::others::StillThere;
+use super::place::{self, Choice, Place};
+use super::private;
+use super::record::{Record, presentable};
+use super::scope::{Numbering, Scope};
+use super::stop::Stop;
+use super::{Instance, State};
+use crate::identity::Identity;
+use crate::kernel::RangeLocks;
+use crate::key::Key;
+use crate::notes::{self, Guard};
+
+/// How often an attempt is made again when somebody changes the registry meanwhile.
+const ATTEMPTS: usize = 32;
+
+impl<K: RangeLocks> Instance<K> {
+    pub(super) fn take_number(&mut self, state: &mut State<K>, key: Option<&Key>) {
+        let counter = key.map(|key| match self.scope {
+            Scope::User => Counter::attach(&self.kernel, self.identity, key),
+            _ => Err("only the scope of a user goes with an old counter".to_owned()),
+        });
+        let counter = match counter {
+            Some(Ok(counter)) => Some(counter),
+            Some(Err(reason)) => {
+                state.more().reason = reason;
+                None
+            }
+            None => None,
+        };
+        let taken = match &counter {
+            None => self.try_take(0),
+            Some(counter) => {
+                let taken = counter.update(|count| {
+                    let live = self.numbers_now();
+                    // As an old build would: behind all who are there.
+                    let lowest = if count.old == 0 { 0 } else { count.old + live };
+                    let taken = self.try_take(lowest);
+                    (Some(live + u32::from(taken.is_ok())), taken)
+                });
+                taken.unwrap_or_else(|| {
+                    state.more().reason = counter.trouble();
+                    self.try_take(0)
+                })
+            }
+        };
+        match taken {
+            Ok((number, held)) => {
+                self.number = number;
+                state.held = Some(held);
+                if counter.is_some() {
+                    state.more().counter = counter;
+                }
+            }
+            Err(reason) => {
+                self.number = private::take(self.pid);
+                let text = format!(
+                    "instances of {}: {reason}; its number is private",
+                    self.name
+                );
+                notes::warn(notes::QSHM, presentable(&text));
+                state.more().reason = reason;
+            }
+        }
+    }
+
+    fn try_take(&self, lowest: u32) -> Result<(u32, Held), String> {
+        let record = self.record();
+        self.attempt(true, |at, still_there| {
+            number::take(at, lowest, &record, still_there)
+        })
+    }
+
+    pub(super) fn numbers_now(&self) -> u32 {
+        let numbers = self.attempt(false, |at, _| live::numbers(at));
+        numbers.map_or(0, |numbers| numbers.len() as u32)
+    }
+
+    pub(super) fn try_claim(&self, resource: &str) -> Claim {
+        if !self.exclusive() {
+            return Claim::Unavailable(self.reason());
+        }
+        let mut state = Guard::of(&self.state);
+        let claims = state.more.iter().flat_map(|more| &more.claims);
+        if claims.into_iter().any(|(name, _)| &**name == resource) {
+            return Claim::Mine;
+        }
+        self.come_along(&mut state);
+        let attempt = self.attempt(true, |at, still_there| {
+            match claim::take(at, self.number, resource, still_there)? {
+                Attempt::Taken(address) => Ok(Ok(address)),
+                Attempt::Held(number) => Ok(Err(live::peer(at, number))),
+            }
+        });
+        match attempt {
+            Ok(Ok(address)) => {
+                state.more().claims.push((resource.into(), address));
+                Claim::Mine
+            }
+            Ok(Err(peer)) => Claim::Taken(peer),
+            Err(reason) => Claim::Unavailable(reason),
+        }
+    }
+
+    /// Looks at the registry, after having moved to it if it is another one now.
+    pub(super) fn look<T>(&self, act: impl Fn(At<'_, K>) -> Result<T, Stop>) -> Option<T> {
+        if self.is_ours() {
+            let mut state = Guard::of(&self.state);
+            self.come_along(&mut state);
+        }
+        self.attempt(false, |at, _| act(at)).ok()
+    }
+
+    /// Where the path does not lead to the file any more on which the number is held, holds the
+    /// number on the new one as well, then on that alone. Left for the next time if not possible.
+    fn come_along(&self, state: &mut State<K>) {
+        let Some(old) = state.held else {
+            return;
+        };
+        let part = Part::Numbers(self.number / IN_FILE);
+        let record = self.record();
+        let moved = self.attempt(true, |at, _| {
+            if is_at(at.kernel, &at.path(part), old.file) {
+                return Ok(None);
+            }
+            number::take_again(at, self.number, &record)
+        });
+        if let Ok(Some(held)) = moved {
+            number::give_back(&self.kernel, old);
+            state.held = Some(held);
+        }
+    }
+
+    fn record(&self) -> Record {
+        Record {
+            pid: self.pid,
+            pid_namespace: self.kernel.pid_namespace(),
+            uid: self.kernel.geteuid(),
+            since: self.kernel.now().max(0) as u64,
+            program: self.kernel.program(),
+        }
+    }
+
+    /// Runs `act` at the registry, with the rights of whose it is, while nobody forks; again if
+    /// something changes meanwhile. Makes the directory if `make`.
+    fn attempt<T>(
+        &self,
+        make: bool,
+        act: impl Fn(At<'_, K>, StillThere<'_>) -> Result<T, Stop>,
+    ) -> Result<T, String> {
+        let numbering = Numbering::new(self.scope, self.identity, self.surroundings);
+        let key = name::Key::new(&self.name, &numbering);
+        let kernel = &self.kernel;
+        let find = |make| place::find(kernel, &numbering, self.surroundings, make);
+        let once = || -> Result<T, Stop> {
+            let place: Place = find(make)?;
+            // Nothing is better than the first one.
+            let still_there =
+                || place.choice == Choice::First || find(false).is_ok_and(|now| now == place);
+            let at = At {
+                kernel,
+                key: &key,
+                numbering: &numbering,
+                surroundings: self.surroundings,
+                place: &place,
+            };
+            act(at, &still_there)
+        };
+        for _ in 0..ATTEMPTS {
+            match kernel.without_fork(|| as_whom(kernel, self.identity, once)) {
+                Ok(done) => return Ok(done),
+                Err(Stop::Again) => {}
+                Err(Stop::Because(why)) => return Err(why),
+            }
+        }
+        Err("the registry is changed again and again".to_owned())
+    }
+}
+
+/// With the rights of the user for whom root acts.
+fn as_whom<K: RangeLocks, T>(
+    kernel: &K,
+    identity: Identity,
+    act: impl FnOnce() -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    if !identity.acting_as_root {
+        return act();
+    }
+    kernel
+        .as_user(identity.uid, identity.gid, act)
+        .unwrap_or_else(|errno| {
+            Err(Stop::Because(format!(
+                "acting as uid {} failed: {}",
+                identity.uid,
+                errno.desc()
+            )))
+        })
+}

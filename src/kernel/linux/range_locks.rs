@@ -1,0 +1,217 @@
+//! [`RangeLocks`] on Linux.
+
+use std::ffi::CStr;
+use std::fs;
+use std::os::fd::RawFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::NixPath as _;
+use once_cell::sync::Lazy;
+
+use super::super::range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
+use super::super::{Errno, Fd};
+use super::{Linux, check, fork_window};
+
+/// How much of a file is mapped to keep its description: what one page takes. Nothing is ever
+/// read there, so the file may be shorter.
+const MAPPED: usize = 4096;
+
+/// `struct flock` for a range; never a pid, as description locks want it.
+fn flock(kind: libc::c_int, range: Range) -> Result<libc::flock, Errno> {
+    let offset = |number: u64| libc::off_t::try_from(number).map_err(|_| Errno::EINVAL);
+    Ok(libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: offset(range.start)?,
+        l_len: offset(range.length)?,
+        l_pid: 0,
+    })
+}
+
+fn set_lock(fd: Fd, kind: libc::c_int, range: Range) -> Result<(), Errno> {
+    let lock = flock(kind, range)?;
+    // SAFETY: the kernel reads one struct flock, which lives here, and checks the descriptor.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).map(drop)
+}
+
+fn openat2(path: &CStr, flags: libc::c_int) -> Result<Fd, Errno> {
+    // SAFETY: all of the structure's fields are numbers, for which zero is valid.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::from(flags as u32);
+    how.resolve = libc::RESOLVE_NO_SYMLINKS;
+    // SAFETY: the path ends with a NUL and the structure has the size that is passed; both live
+    // through the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    };
+    Errno::result(fd).map(|fd| fd as RawFd)
+}
+
+/// For kernels without openat2(2) (before 5.6): every directory on the way is looked at, which
+/// leaves a moment in which one could be exchanged by whoever may write to the one above.
+fn open_step_by_step(path: &Path, flags: libc::c_int) -> Result<Fd, Errno> {
+    for directory in path.ancestors().skip(1) {
+        let is_link = fs::symlink_metadata(directory)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?
+            .is_symlink();
+        if is_link {
+            return Err(Errno::ELOOP);
+        }
+    }
+    path.with_nix_path(|path: &CStr| {
+        // SAFETY: the path ends with a NUL and lives through the call.
+        check(unsafe { libc::open(path.as_ptr(), flags | libc::O_NOFOLLOW) })
+    })?
+}
+
+impl RangeLocks for Linux {
+    fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno> {
+        let access = match how {
+            OpenDirect::Read => libc::O_RDONLY,
+            OpenDirect::Write => libc::O_RDWR,
+        };
+        let flags = access | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+        match path.with_nix_path(|path| openat2(path, flags))? {
+            // No such call, or a sandbox that does not know it.
+            Err(Errno::ENOSYS | Errno::EPERM) => open_step_by_step(path, flags),
+            answer => answer,
+        }
+    }
+
+    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
+        match set_lock(fd, libc::F_WRLCK, range) {
+            // Either is allowed for "somebody has it", see fcntl(2).
+            Err(Errno::EACCES) => Err(Errno::EAGAIN),
+            answer => answer,
+        }
+    }
+
+    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
+        set_lock(fd, libc::F_UNLCK, range)
+    }
+
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
+        let mut lock = flock(libc::F_WRLCK, range)?;
+        // SAFETY: the kernel reads and writes one struct flock, which lives here.
+        check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
+        if libc::c_int::from(lock.l_type) == libc::F_UNLCK {
+            return Ok(None);
+        }
+        let start = lock.l_start as u64;
+        // A length of 0 is everything behind the start.
+        let length = match lock.l_len {
+            0 => i64::MAX as u64 - start,
+            length => length as u64,
+        };
+        Ok(Some(Range { start, length }))
+    }
+
+    fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
+        super::lock_table::read(range)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
+    }
+
+    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        super::proc::mapped(files)
+    }
+
+    fn keep(&self, fd: Fd) -> Result<usize, Errno> {
+        // SAFETY: a new mapping at an address of the kernel's choice, to which nobody has access.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                MAPPED,
+                libc::PROT_NONE,
+                libc::MAP_SHARED | libc::MAP_NORESERVE,
+                fd,
+                0,
+            )
+        };
+        let mapped = if address == libc::MAP_FAILED {
+            Err(Errno::last())
+        } else {
+            // SAFETY: exactly the mapping just made.
+            match check(unsafe { libc::madvise(address, MAPPED, libc::MADV_DONTFORK) }) {
+                Ok(_) => Ok(address as usize),
+                Err(errno) => {
+                    // SAFETY: as above, and nobody knows of it.
+                    unsafe { libc::munmap(address, MAPPED) };
+                    Err(errno)
+                }
+            }
+        };
+        let _ = nix::unistd::close(fd);
+        mapped
+    }
+
+    fn let_go(&self, address: usize) {
+        // SAFETY: the address is one that `keep` returned to this process, given back once; there
+        // is no reference into a mapping without access.
+        unsafe { libc::munmap(address as *mut libc::c_void, MAPPED) };
+    }
+
+    fn read_at(&self, fd: Fd, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let mut bytes = vec![0; length];
+        // SAFETY: the kernel writes at most `length` bytes, as many as there are.
+        let read =
+            Errno::result(unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), length, offset) })?;
+        bytes.truncate(read as usize);
+        Ok(bytes)
+    }
+
+    fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        // SAFETY: the kernel reads as many bytes as there are.
+        let written =
+            Errno::result(unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), bytes.len(), offset) })?;
+        if written as usize == bytes.len() {
+            Ok(())
+        } else {
+            Err(Errno::ENOSPC)
+        }
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn shm_load(&self, address: usize) -> u64 {
+        // SAFETY: the address is that of a segment that this process has attached, so a page at
+        // least, aligned to one; other processes access it by whole words or under its lock.
+        unsafe { AtomicU64::from_ptr(address as *mut u64) }.load(Ordering::SeqCst)
+    }
+
+    fn shm_store(&self, address: usize, value: u64) {
+        // SAFETY: as above, attached for writing.
+        unsafe { AtomicU64::from_ptr(address as *mut u64) }.store(value, Ordering::SeqCst);
+    }
+
+    fn program(&self) -> String {
+        static PROGRAM: Lazy<String> = Lazy::new(|| {
+            let path = fs::read_link("/proc/self/exe").unwrap_or_default();
+            path.to_string_lossy().into_owned()
+        });
+        PROGRAM.clone()
+    }
+
+    fn pid_namespace(&self) -> u32 {
+        static NAMESPACE: Lazy<u32> =
+            Lazy::new(|| fs::metadata("/proc/self/ns/pid").map_or(0, |status| status.ino() as u32));
+        *NAMESPACE
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+}

@@ -1,0 +1,125 @@
+//! The system calls that instance numbers need beside those of [`Kernel`]: locks on ranges of a
+//! file that belong to an open file description, and a mapping that keeps one.
+
+use std::path::{Path, PathBuf};
+
+use super::{Errno, Fd, Kernel};
+
+/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
+/// lie far behind a file's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// The first byte.
+    pub start: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl Range {
+    /// `length` bytes from `start`.
+    pub fn new(start: u64, length: u64) -> Self {
+        Self { start, length }
+    }
+
+    /// The first byte behind it.
+    pub fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// Whether both have a byte in common.
+    pub fn overlaps(&self, other: &Range) -> bool {
+        self.start < other.end() && other.start < self.end()
+    }
+}
+
+/// A lock that some process on the machine holds, on whichever file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeldRange {
+    /// The device of the file, as `st_dev` on most file systems.
+    pub dev: u64,
+    /// Its inode number.
+    pub ino: u64,
+    /// What is locked.
+    pub range: Range,
+}
+
+/// How [`RangeLocks::open_direct`] opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpenDirect {
+    /// `O_RDONLY`, enough to ask who holds a lock.
+    Read,
+    /// `O_RDWR`, which it takes to lock exclusively.
+    Write,
+}
+
+/// Locks by open file description (`F_OFD_SETLK`, fcntl(2)) and what goes with them.
+///
+/// Such a lock lives as long as its open file description. [`keep`](Self::keep) lets a mapping
+/// hold the description instead of a descriptor: it is gone after execve(2) and in a forked child
+/// (`MADV_DONTFORK`), and stays when an application closes every descriptor.
+pub trait RangeLocks: Kernel {
+    /// openat2(2) with `RESOLVE_NO_SYMLINKS`, `O_NONBLOCK`, `O_NOCTTY`, `O_CLOEXEC`: `ELOOP` where
+    /// a symbolic link is anywhere on the way.
+    fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno>;
+
+    /// `F_OFD_SETLK` with `F_WRLCK`: `EAGAIN` where another description has some of it locked.
+    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
+
+    /// `F_OFD_SETLK` with `F_UNLCK`.
+    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
+
+    /// `F_OFD_GETLK` with `F_WRLCK`: one of the locks of other descriptions that overlap, `None`
+    /// if there is none.
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
+
+    /// All locks of this kind on the machine that lie in the range, on whichever file, also on
+    /// files that have been deleted: `/proc/locks`, see proc(5).
+    fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
+
+    /// Those of the files (device and inode number) that a process has mapped which this one may
+    /// look at, and which has the same mount namespace: `/proc/PID/maps`. Slow.
+    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)>;
+
+    /// Lets a mapping take the place of the descriptor, which is closed, also when this fails:
+    /// mmap(2) with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`, close(2). The address.
+    fn keep(&self, fd: Fd) -> Result<usize, Errno>;
+
+    /// Ends what [`keep`](Self::keep) began, and with it the description's locks: munmap(2).
+    fn let_go(&self, address: usize);
+
+    /// At most `length` bytes from `offset`, fewer at the file's end: pread(2).
+    fn read_at(&self, fd: Fd, offset: u64, length: usize) -> Result<Vec<u8>, Errno>;
+
+    /// pwrite(2) of all of `bytes`.
+    fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
+
+    /// The first eight bytes of a segment that this process has attached, which may be smaller
+    /// but is always a page: one atomic load.
+    fn shm_load(&self, address: usize) -> u64;
+
+    /// One atomic store of the same.
+    fn shm_store(&self, address: usize, value: u64);
+
+    /// The path of the running program, empty if it is not known: readlink(2) of
+    /// `/proc/self/exe`.
+    fn program(&self) -> String {
+        String::new()
+    }
+
+    /// A number for the process's PID namespace, 0 if it is not known: stat(2) of
+    /// `/proc/self/ns/pid`.
+    fn pid_namespace(&self) -> u32 {
+        0
+    }
+
+    /// The files in a directory: readdir(3). Empty where that may not be read.
+    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
