@@ -94,6 +94,32 @@ fn ours_under_the_preload_library() {
     both_ways(Side::new(Build::QSHM6, user), preloaded);
 }
 
+/// On each real Qt, whose own process is the peer.
+#[test]
+fn every_qt_and_ours_under_the_preload_library() {
+    let user = User::ALICE;
+    for version in old_qt::versions() {
+        let folder = match old_qt::fetched(version) {
+            Ok(folder) => folder.display().to_string(),
+            Err(why) => {
+                skipped(&why);
+                continue;
+            }
+        };
+        let (qts, ours) = if version.starts_with('5') {
+            (Build::QT5, Build::PRELOAD5)
+        } else {
+            (Build::QT6, Build::PRELOAD6)
+        };
+        let on_it = |build| Side {
+            variable: Some(("LD_LIBRARY_PATH", folder.as_str())),
+            ..Side::new(build, user)
+        };
+        both_ways(on_it(qts), on_it(ours));
+        say(&format!("Qt {version}: shares with ours"));
+    }
+}
+
 /// What we hold the others to is what Qt does among its own.
 #[test]
 fn qt5_and_qt6() {
