@@ -5,7 +5,7 @@
 //! behaviour run under it with `QSHM_TEST_FLAVOUR=preload`.)
 
 use crate::support::{
-    Build, Finished, Launch, User, World, old_qt, preload, repository, say, skipped, under_test,
+    Build, Finished, Launch, User, World, old_qt, preload, repository, say, skipped,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
