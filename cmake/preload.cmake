@@ -13,7 +13,8 @@ add_library(qshm-preload MODULE
   cpp/preload/vtable.cpp
   cpp/qt/object_table.cpp)
 target_include_directories(qshm-preload PRIVATE "${PROJECT_SOURCE_DIR}/include")
-target_compile_options(qshm-preload PRIVATE
+# Without a build type CMake would not optimise at all.
+target_compile_options(qshm-preload PRIVATE $<$<CONFIG:>:-O2>
   -fno-exceptions -fno-rtti -ffunction-sections -fdata-sections -Wall -Wextra)
 if(QSHM_WERROR)
   target_compile_options(qshm-preload PRIVATE -Werror)
