@@ -19,12 +19,12 @@ function(qshm_compile_dropin major)
   endif()
   set(objects qshm-dropin-qt${major})
   set(sources
-    active_implementation.cpp
-    object_table.cpp
-    runtime.cpp
-    shared_memory.cpp
-    system_semaphore.cpp)
-  list(TRANSFORM sources PREPEND "${qshm_SOURCE_DIR}/cpp/dropin/")
+    dropin/active_implementation.cpp
+    dropin/runtime.cpp
+    dropin/shared_memory.cpp
+    dropin/system_semaphore.cpp
+    qt/object_table.cpp)
+  list(TRANSFORM sources PREPEND "${qshm_SOURCE_DIR}/cpp/")
   add_library(${objects} OBJECT EXCLUDE_FROM_ALL ${sources})
   target_include_directories(${objects} PRIVATE "${qshm_SOURCE_DIR}/include")
   target_link_libraries(${objects} PRIVATE Qt${major}::Core)

@@ -21,6 +21,7 @@ set(QSHM_CARGO_TARGET_DIR "${PROJECT_BINARY_DIR}/cargo" CACHE PATH
 option(QSHM_LOCALIZE_SYMBOLS
   "Hide everything in libqshm.a but qshm's own names, so that it can be linked beside other Rust libraries" ON)
 
+option(QSHM_PRELOAD "Build libqshm-preload.so, for applications that are not rebuilt" ${QSHM_TOP_LEVEL})
 option(QSHM_WERROR "Treat warnings in qshm's C++ as errors" OFF)
 option(QSHM_BUILD_EXAMPLES "Build examples/logic" OFF)
 option(QSHM_BUILD_TESTS "Build the programs that the tests run" OFF)

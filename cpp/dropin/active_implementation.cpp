@@ -1,6 +1,7 @@
 // Asks the classes themselves whose they are: the names may lead to Qt, to the drop-in linked
 // here, or to one in another part of the process.
 
+#include "../qt/codes.h"
 #include "runtime.h"
 
 #include <qshm/dropin.h>
@@ -40,7 +41,7 @@ bool isTheSameForAll()
 // Keeps the compiler from knowing the object's class, so that the call goes through the vtable.
 bool answersToMark(QObject *volatile object)
 {
-    return object->qt_metacast(dropin::ClassMark);
+    return object->qt_metacast(qt::ClassMark);
 }
 
 // In a static library, asking has to bring the classes along.
@@ -52,7 +53,7 @@ Implementation activeImplementation()
 {
     auto object = std::make_unique<QSharedMemory>();
     const bool vtableIsOurs = answersToMark(object.get());
-    const bool nameIsOurs = object->QSharedMemory::qt_metacast(dropin::ClassMark);
+    const bool nameIsOurs = object->QSharedMemory::qt_metacast(qt::ClassMark);
     if (vtableIsOurs == nameIsOurs && isTheSameForAll())
         return nameIsOurs ? Implementation::Qshm : Implementation::Qt;
     // To destroy what may have been made by the other is not safe.

@@ -1,5 +1,7 @@
 #include "runtime.h"
 
+#include "../qt/codes.h"
+
 #include <qshm/log.h>
 #include <qshm/options.h>
 
@@ -19,34 +21,24 @@ const QLoggingCategory &category()
     return category;
 }
 
-QtMsgType typeOf(LogLevel level)
+constexpr QtMsgType typeOf(LogLevel level)
 {
-    switch (level) {
-    case LogLevel::Error: return QtCriticalMsg;
-    case LogLevel::Warning: return QtWarningMsg;
-    case LogLevel::Info: return QtInfoMsg;
-    case LogLevel::Debug:
-    case LogLevel::Trace: break;
-    }
-    return QtDebugMsg;
+    return QtMsgType(qt::messageTypeOf(level));
 }
 
-// What Qt's own classes would print, in the default category as they do.
-bool isQts(std::string_view target)
-{
-    return target == "qt";
-}
+static_assert(typeOf(LogLevel::Error) == QtCriticalMsg && typeOf(LogLevel::Warning) == QtWarningMsg
+              && typeOf(LogLevel::Info) == QtInfoMsg && typeOf(LogLevel::Debug) == QtDebugMsg);
 
 bool isOfInterest(LogLevel level, std::string_view target)
 {
-    return isQts(target) || (target == "qshm" && category().isEnabled(typeOf(level)));
+    return qt::isQts(target) || (target == "qshm" && category().isEnabled(typeOf(level)));
 }
 
 void log(LogLevel level, std::string_view target, std::string_view message)
 {
     const QByteArray text(message.data(), int(message.size()));
     const QMessageLogger logger;
-    if (isQts(target)) {
+    if (qt::isQts(target)) {
         logger.warning("%s", text.constData());
         return;
     }
@@ -82,16 +74,11 @@ QByteArray tempPath()
 
 QString filledIn(const QString &translated, const Error &error)
 {
-    QString text = translated.arg(
-            QString::fromLatin1(error.function.data(), int(error.function.size())));
-    if (error.pattern.find("%2") != std::string_view::npos)
-        text = text.arg(error.systemError);
-    if (!error.detail.empty()) {
-        text += QLatin1String(" (");
-        text += QString::fromUtf8(error.detail.data(), int(error.detail.size()));
-        text += QLatin1Char(')');
-    }
-    return text;
+    const QByteArray pattern = translated.toUtf8();
+    Error inTheirWords = error;
+    inTheirWords.pattern = viewOf(pattern);
+    const std::string text = inTheirWords.text();
+    return QString::fromUtf8(text.data(), int(text.size()));
 }
 
 } // namespace dropin

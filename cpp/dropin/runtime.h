@@ -50,9 +50,6 @@ inline QByteArray patternOf(const Error &error)
 extern const char sharedMemoryPart;
 extern const char systemSemaphorePart;
 
-/// What QSharedMemory::qt_metacast() of qshm answers to, with the object itself.
-constexpr char ClassMark[] = "qshm::dropin::QSharedMemory";
-
 } // namespace dropin
 } // namespace qshm
 

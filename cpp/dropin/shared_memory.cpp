@@ -5,7 +5,8 @@
 // member that is not inline, so defining it makes the vtable come from here as well; without
 // that, a parent's delete would lead to Qt's destructor. The meta object itself is Qt's.
 
-#include "object_table.h"
+#include "../qt/codes.h"
+#include "../qt/object_table.h"
 #include "runtime.h"
 
 #include <qshm/shared_memory.h>
@@ -39,7 +40,7 @@ struct State
     QString nativeKey;
 };
 
-qshm::dropin::ObjectTable states;
+qshm::qt::ObjectTable states;
 
 State *stateOf(const QSharedMemory *object)
 {
@@ -54,29 +55,23 @@ State *newState(const QSharedMemory *object)
     return state.release();
 }
 
-qshm::AccessMode modeOf(QSharedMemory::AccessMode mode)
+static_assert(qshm::qt::accessModeOf(QSharedMemory::ReadOnly) == qshm::AccessMode::ReadOnly
+              && qshm::qt::accessModeOf(QSharedMemory::ReadWrite) == qshm::AccessMode::ReadWrite);
+
+constexpr QSharedMemory::SharedMemoryError errorOf(qshm::ErrorCode code)
 {
-    return mode == QSharedMemory::ReadOnly ? qshm::AccessMode::ReadOnly
-                                           : qshm::AccessMode::ReadWrite;
+    return QSharedMemory::SharedMemoryError(qshm::qt::memoryErrorOf(code));
 }
 
-QSharedMemory::SharedMemoryError errorOf(qshm::ErrorCode code)
-{
-    switch (code) {
-    case qshm::ErrorCode::NoError: return QSharedMemory::NoError;
-    case qshm::ErrorCode::PermissionDenied: return QSharedMemory::PermissionDenied;
-    case qshm::ErrorCode::InvalidSize: return QSharedMemory::InvalidSize;
-    case qshm::ErrorCode::KeyError: return QSharedMemory::KeyError;
-    case qshm::ErrorCode::AlreadyExists: return QSharedMemory::AlreadyExists;
-    case qshm::ErrorCode::NotFound: return QSharedMemory::NotFound;
-    case qshm::ErrorCode::LockError:
-    case qshm::ErrorCode::Busy: return QSharedMemory::LockError;
-    case qshm::ErrorCode::OutOfResources: return QSharedMemory::OutOfResources;
-    case qshm::ErrorCode::NotSupported:
-    case qshm::ErrorCode::UnknownError: break;
-    }
-    return QSharedMemory::UnknownError;
-}
+static_assert(errorOf(qshm::ErrorCode::NoError) == QSharedMemory::NoError
+              && errorOf(qshm::ErrorCode::PermissionDenied) == QSharedMemory::PermissionDenied
+              && errorOf(qshm::ErrorCode::InvalidSize) == QSharedMemory::InvalidSize
+              && errorOf(qshm::ErrorCode::KeyError) == QSharedMemory::KeyError
+              && errorOf(qshm::ErrorCode::AlreadyExists) == QSharedMemory::AlreadyExists
+              && errorOf(qshm::ErrorCode::NotFound) == QSharedMemory::NotFound
+              && errorOf(qshm::ErrorCode::LockError) == QSharedMemory::LockError
+              && errorOf(qshm::ErrorCode::OutOfResources) == QSharedMemory::OutOfResources
+              && errorOf(qshm::ErrorCode::UnknownError) == QSharedMemory::UnknownError);
 
 } // namespace
 
@@ -110,7 +105,7 @@ void *QSharedMemory::qt_metacast(const char *name)
         return nullptr;
     if (std::strcmp(name, staticMetaObject.className()) == 0)
         return this;
-    if (std::strcmp(name, qshm::dropin::ClassMark) == 0)
+    if (std::strcmp(name, qshm::qt::ClassMark) == 0)
         return stateOf(this) ? this : nullptr;
     return QObject::qt_metacast(name);
 }
@@ -167,7 +162,7 @@ QString QSharedMemory::nativeKey() const
 bool QSharedMemory::create(Size size, AccessMode mode)
 {
     State *const state = stateOf(this);
-    return state && state->memory.create(size, modeOf(mode));
+    return state && state->memory.create(size, qshm::qt::accessModeOf(mode));
 }
 
 Size QSharedMemory::size() const
@@ -179,7 +174,7 @@ Size QSharedMemory::size() const
 bool QSharedMemory::attach(AccessMode mode)
 {
     State *const state = stateOf(this);
-    return state && state->memory.attach(modeOf(mode));
+    return state && state->memory.attach(qshm::qt::accessModeOf(mode));
 }
 
 bool QSharedMemory::isAttached() const

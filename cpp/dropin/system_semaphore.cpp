@@ -2,6 +2,7 @@
 //
 // The class is that of the application's own Qt headers. What its `d` points to is ours.
 
+#include "../qt/codes.h"
 #include "runtime.h"
 
 #include <qshm/system_semaphore.h>
@@ -22,39 +23,27 @@ public:
 
 namespace {
 
-qshm::OpenMode modeOf(QSystemSemaphore::AccessMode mode)
+static_assert(qshm::qt::openModeOf(QSystemSemaphore::Open) == qshm::OpenMode::Open
+              && qshm::qt::openModeOf(QSystemSemaphore::Create) == qshm::OpenMode::Create);
+
+constexpr QSystemSemaphore::SystemSemaphoreError errorOf(qshm::ErrorCode code)
 {
-    return mode == QSystemSemaphore::Create ? qshm::OpenMode::Create : qshm::OpenMode::Open;
+    return QSystemSemaphore::SystemSemaphoreError(qshm::qt::semaphoreErrorOf(code));
 }
 
-QSystemSemaphore::SystemSemaphoreError errorOf(qshm::ErrorCode code)
-{
-    switch (code) {
-    case qshm::ErrorCode::NoError: return QSystemSemaphore::NoError;
-    case qshm::ErrorCode::PermissionDenied: return QSystemSemaphore::PermissionDenied;
-    case qshm::ErrorCode::KeyError: return QSystemSemaphore::KeyError;
-    case qshm::ErrorCode::AlreadyExists: return QSystemSemaphore::AlreadyExists;
-    case qshm::ErrorCode::NotFound: return QSystemSemaphore::NotFound;
-    case qshm::ErrorCode::OutOfResources: return QSystemSemaphore::OutOfResources;
-    case qshm::ErrorCode::InvalidSize:
-    case qshm::ErrorCode::LockError:
-    case qshm::ErrorCode::Busy:
-    case qshm::ErrorCode::NotSupported:
-    case qshm::ErrorCode::UnknownError: break;
-    }
-    return QSystemSemaphore::UnknownError;
-}
+static_assert(errorOf(qshm::ErrorCode::NoError) == QSystemSemaphore::NoError
+              && errorOf(qshm::ErrorCode::PermissionDenied) == QSystemSemaphore::PermissionDenied
+              && errorOf(qshm::ErrorCode::KeyError) == QSystemSemaphore::KeyError
+              && errorOf(qshm::ErrorCode::AlreadyExists) == QSystemSemaphore::AlreadyExists
+              && errorOf(qshm::ErrorCode::NotFound) == QSystemSemaphore::NotFound
+              && errorOf(qshm::ErrorCode::OutOfResources) == QSystemSemaphore::OutOfResources
+              && errorOf(qshm::ErrorCode::UnknownError) == QSystemSemaphore::UnknownError);
 
 QString translated(const qshm::Error &error)
 {
-    const QByteArray pattern = qshm::dropin::patternOf(error);
-#if QT_VERSION < QT_VERSION_CHECK(6, 0, 0)
-    // Qt 5 has the texts for keys that make no semaphore in another context than the rest.
-    if (error.code == qshm::ErrorCode::KeyError)
-        return QCoreApplication::translate("QCoreApplication", pattern.constData(),
-                                           "QSystemSemaphore");
-#endif
-    return QCoreApplication::translate("QSystemSemaphore", pattern.constData());
+    const qshm::qt::Context context = qshm::qt::semaphoreContextOf(error.code, QT_VERSION_MAJOR);
+    return QCoreApplication::translate(context.name, qshm::dropin::patternOf(error).constData(),
+                                       context.disambiguation);
 }
 
 } // namespace
@@ -73,11 +62,12 @@ void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode m
         return;
     d->key = key;
     if (key.isNull()) {
-        d->semaphore.clearKey(modeOf(mode));
+        d->semaphore.clearKey(qshm::qt::openModeOf(mode));
         return;
     }
     d->semaphore.setKey(qshm::dropin::viewOf(key.toUtf8()),
-                        qshm::dropin::viewOf(qshm::dropin::tempPath()), initialValue, modeOf(mode));
+                        qshm::dropin::viewOf(qshm::dropin::tempPath()), initialValue,
+                        qshm::qt::openModeOf(mode));
 }
 
 QString QSystemSemaphore::key() const

@@ -17,7 +17,7 @@
 // Ends cleanly when standard input ends, "quit" likewise, "exit" without
 // destructors.
 
-// So that it also runs on an older Qt 5 than it is built with.
+// So that it also runs on an older Qt than it is built with.
 #define QT_NO_VERSION_TAGGING
 
 #include <QSharedMemory>
@@ -35,6 +35,12 @@
 #include <unistd.h>
 
 namespace {
+
+// QString::toStdString() needs a member that Qt 6.0 does not have.
+std::string utf8(const QString &text)
+{
+    return text.toUtf8().constData();
+}
 
 class Holder
 {
@@ -56,7 +62,7 @@ public:
         if (command == "key")
             return setKey(words);
         if (command == "native-key")
-            return memory->nativeKey().toStdString();
+            return utf8(memory->nativeKey());
         if (command == "create") {
             int size = 0;
             words >> size;
@@ -156,7 +162,7 @@ private:
         std::string key;
         words >> key;
         memory->setKey(QString::fromStdString(key));
-        return memory->nativeKey().toStdString();
+        return utf8(memory->nativeKey());
     }
 
     static QSharedMemory::AccessMode mode(std::istringstream &words)
@@ -170,8 +176,7 @@ private:
     {
         if (ok)
             return "ok";
-        return "error " + std::to_string(int(memory->error())) + ' '
-                + memory->errorString().toStdString();
+        return "error " + std::to_string(int(memory->error())) + ' ' + utf8(memory->errorString());
     }
 
     std::string toldSemaphore(bool ok) const
@@ -179,7 +184,7 @@ private:
         if (ok)
             return "ok";
         return "error " + std::to_string(int(semaphore->error())) + ' '
-                + semaphore->errorString().toStdString();
+                + utf8(semaphore->errorString());
     }
 
 public:

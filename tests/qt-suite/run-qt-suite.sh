@@ -9,6 +9,7 @@ usage() {
     cat <<'USAGE'
 usage: run-qt-suite.sh --qt 5 [options]
   --link "..."     what replaces the classes: objects and libraries, put before Qt's
+  --preload FILE   what replaces the classes: a library to preload
   --tests "a b"    of: qsharedmemory qsystemsemaphore (default: both)
   --only "f g"     only these test functions, each in its own process
   --unskip         takes out the two QSKIPs "unstable: QTBUG-25655" and "disabled"
@@ -31,12 +32,13 @@ die() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 arguments=("$@")
-qt='' link='' tests='qsharedmemory qsystemsemaphore' only='' unskip=0 uid='' repeat=1 timeout=300
+qt='' link='' preload='' tests='qsharedmemory qsystemsemaphore' only='' unskip=0 uid='' repeat=1 timeout=300
 work=$here/../../target/qt-suite
 while [ $# -gt 0 ]; do
     case $1 in
     --qt) qt=$2 && shift ;;
     --link) link=$2 && shift ;;
+    --preload) preload=$2 && shift ;;
     --tests) tests=$2 && shift ;;
     --only) only=$2 && shift ;;
     --unskip) unskip=1 ;;
@@ -143,7 +145,7 @@ for test in $tests; do
         die 2 "tst_$test does not build"
     fi
 done
-echo "# Qt $version, tests of $(cat "$sources/.done"), as ${uid:-$(id -u)}, replaced by: ${link:-nothing}"
+echo "# Qt $version, tests of $(cat "$sources/.done"), as ${uid:-$(id -u)}, replaced by: ${link:-${preload:-nothing}}"
 
 # ----------------------------------------------------------------------- run
 as=()
@@ -161,7 +163,8 @@ execute() { # seconds program argument...
     shift
     (cd "$build/bin" && ulimit -c 0 && timeout -k 5 "$seconds" "${as[@]}" env -u DISPLAY \
         LC_ALL=C.UTF-8 HOME="$run" TMPDIR="$run" QTEST_DISABLE_STACK_DUMP=1 \
-        QTEST_FUNCTION_TIMEOUT=150000 QT_LOGGING_TO_CONSOLE=1 PATH="$build/bin:/usr/bin:/bin" "$@")
+        QTEST_FUNCTION_TIMEOUT=150000 QT_LOGGING_TO_CONSOLE=1 PATH="$build/bin:/usr/bin:/bin" \
+        ${preload:+"LD_PRELOAD=$preload"} "$@")
 }
 
 left() { # what a program left behind
@@ -178,7 +181,9 @@ origin() { # where the program takes the functions of the classes from
         sed -nE "s/.*binding file [^ ]*$1 \[0\] to ([^ ]*) \[0\]: normal symbol .(_Z[A-Z]*1[36]Q(SharedMemory|SystemSemaphore)[^']*).*/\1 \2/p" |
         grep -v 16staticMetaObject | cut -d' ' -f1 | sort | uniq -c)
     echo "# $1: the classes come from: ${libraries:-the program itself}"
-    if [ -n "$link" ] && grep -q 'libQt5Core' <<<"$libraries"; then
+    # A preloaded library leaves some members to Qt.
+    if { [ -n "$link" ] && grep -q 'libQt5Core' <<<"$libraries"; } ||
+        { [ -n "$preload" ] && ! grep -qF "$preload" <<<"$libraries"; }; then
         die 2 "the classes were not replaced"
     fi
 }

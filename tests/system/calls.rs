@@ -35,6 +35,16 @@ fn qt5_answers_the_same_by_sudo() {
     compare(Build::QT5, Build::QSHM5, User::SUDO_ALICE, FEW);
 }
 
+#[test]
+fn qt5_under_the_preload_library_answers_the_same() {
+    compare(Build::QT5, Build::PRELOAD5, User::Root, FEW);
+}
+
+#[test]
+fn qt6_under_the_preload_library_answers_the_same() {
+    compare(Build::QT6, Build::PRELOAD6, User::Root, FEW);
+}
+
 /// The premise of the comparison: Qt's answers depend on the calls alone.
 #[test]
 fn qt5_and_qt6_answer_the_same_call_by_call() {

@@ -49,8 +49,8 @@ impl Case {
     }
 }
 
-fn both(case: fn(&Case)) {
-    for build in [under_test::qt5(), under_test::qt6()] {
+fn all(case: fn(&Case)) {
+    for build in under_test::all() {
         let Some(one) = Case::new(build) else { return };
         case(&one);
     }
@@ -62,7 +62,7 @@ fn end(running: Running) {
 
 #[test]
 fn after_a_crash_of_root_by_sudo_the_user_starts() {
-    both(|case| {
+    all(|case| {
         case.dies(User::SUDO_ALICE, "crash");
         case.starts_alone(User::ALICE);
         case.world.assert_clean();
@@ -71,7 +71,7 @@ fn after_a_crash_of_root_by_sudo_the_user_starts() {
 
 #[test]
 fn after_a_crash_of_the_user_root_by_sudo_starts() {
-    both(|case| {
+    all(|case| {
         case.dies(User::ALICE, "crash");
         case.starts_alone(User::SUDO_ALICE);
         case.world.assert_clean();
@@ -80,7 +80,7 @@ fn after_a_crash_of_the_user_root_by_sudo_starts() {
 
 #[test]
 fn root_by_sudo_and_the_user_live_together() {
-    both(|case| {
+    all(|case| {
         let root = case.stays(User::SUDO_ALICE, 0);
         let user = case.stays(User::ALICE, 1);
         let more = case.stays(User::SUDO_ALICE, 2);
@@ -93,7 +93,7 @@ fn root_by_sudo_and_the_user_live_together() {
 
 #[test]
 fn the_user_and_then_root_by_sudo_live_together() {
-    both(|case| {
+    all(|case| {
         let user = case.stays(User::ALICE, 0);
         let root = case.stays(User::SUDO_ALICE, 1);
         end(user);
@@ -105,7 +105,7 @@ fn the_user_and_then_root_by_sudo_live_together() {
 
 #[test]
 fn two_users_live_side_by_side() {
-    both(|case| {
+    all(|case| {
         let alice = case.stays(User::ALICE, 0);
         let bob = case.stays(User::BOB, 0);
         let alice_again = case.stays(User::SUDO_ALICE, 1);
@@ -120,7 +120,7 @@ fn two_users_live_side_by_side() {
 /// Bob had to step aside; when alice has gone, his next start still joins him.
 #[test]
 fn who_stepped_aside_stays_together() {
-    both(|case| {
+    all(|case| {
         let alice = case.stays(User::ALICE, 0);
         let bob = case.stays(User::BOB, 0);
         end(alice);
@@ -137,7 +137,7 @@ fn who_stepped_aside_stays_together() {
 
 #[test]
 fn a_users_crash_does_not_lock_another_user_out() {
-    both(|case| {
+    all(|case| {
         case.dies(User::ALICE, "crash");
         case.starts_alone(User::BOB);
         case.starts_alone(User::ALICE);
@@ -147,7 +147,7 @@ fn a_users_crash_does_not_lock_another_user_out() {
 
 #[test]
 fn a_crash_of_who_stepped_aside_is_cleared() {
-    both(|case| {
+    all(|case| {
         let alice = case.stays(User::ALICE, 0);
         case.dies(User::BOB, "crash");
         end(alice);
@@ -158,7 +158,7 @@ fn a_crash_of_who_stepped_aside_is_cleared() {
 
 #[test]
 fn a_kill_inside_the_lock_leaves_it_free() {
-    both(|case| {
+    all(|case| {
         case.dies(User::SUDO_ALICE, "inside");
         case.starts_alone(User::ALICE);
         case.world.assert_clean();
@@ -174,7 +174,7 @@ fn a_kill_inside_the_lock_leaves_it_free() {
 /// Root, but called by nobody: its leftover is not the user's to touch.
 #[test]
 fn after_a_crash_of_root_itself_the_user_starts() {
-    both(|case| {
+    all(|case| {
         case.dies(User::Root, "crash");
         case.starts_alone(User::ALICE);
         case.starts_alone(User::Root);
@@ -184,7 +184,7 @@ fn after_a_crash_of_root_itself_the_user_starts() {
 
 #[test]
 fn root_itself_and_a_user_live_side_by_side() {
-    both(|case| {
+    all(|case| {
         let root = case.stays(User::Root, 0);
         let alice = case.stays(User::ALICE, 0);
         end(root);
@@ -196,7 +196,7 @@ fn root_itself_and_a_user_live_side_by_side() {
 /// An older build of the application, with Qt alone, crashed as root.
 #[test]
 fn a_leftover_of_qt_that_is_roots_is_no_obstacle() {
-    both(|case| {
+    all(|case| {
         let plain = Build::new(case.build.qt, crate::support::Flavour::Plain);
         let crash = |user| {
             let finished = case.start_build(plain, user, "crash").finish(DEADLINE);
@@ -214,7 +214,7 @@ fn a_leftover_of_qt_that_is_roots_is_no_obstacle() {
 /// The same, but of the user's own.
 #[test]
 fn a_leftover_of_qt_that_is_the_users_is_cleared() {
-    both(|case| {
+    all(|case| {
         let plain = Build::new(case.build.qt, crate::support::Flavour::Plain);
         for next in [User::ALICE, User::SUDO_ALICE] {
             for mode in ["crash", "inside"] {

@@ -6,8 +6,8 @@ use crate::support::{Build, DEADLINE, Running, User, World};
 
 const WAITING: &[i64] = &[libc::SYS_semop, libc::SYS_semtimedop];
 
-fn both(case: fn(&World, Build)) {
-    for build in [under_test::qt5(), under_test::qt6()] {
+fn all(case: fn(&World, Build)) {
+    for build in under_test::all() {
         let Some(world) = World::new() else { return };
         case(&world, build);
     }
@@ -31,7 +31,7 @@ fn end(running: Running) {
 
 #[test]
 fn a_run_guard_lets_one_run_at_a_time() {
-    both(|world, build| {
+    all(|world, build| {
         for user in [User::ALICE, User::SUDO_ALICE, User::Root] {
             let mut first = guard(world, build, user, &[]);
             first.expect("first");
@@ -46,7 +46,7 @@ fn a_run_guard_lets_one_run_at_a_time() {
 
 #[test]
 fn a_run_guard_works_again_after_a_kill() {
-    both(|world, build| {
+    all(|world, build| {
         for mode in ["kill", "kill-inside"] {
             guard(world, build, User::SUDO_ALICE, &[mode]).wait();
             let mut next = guard(world, build, User::ALICE, &[]);
@@ -59,7 +59,7 @@ fn a_run_guard_works_again_after_a_kill() {
 
 #[test]
 fn a_run_guard_of_one_user_does_not_lock_another_out() {
-    both(|world, build| {
+    all(|world, build| {
         let mut alice = guard(world, build, User::ALICE, &[]);
         alice.expect("first");
         let mut bob = guard(world, build, User::BOB, &[]);
@@ -77,7 +77,7 @@ fn a_run_guard_of_one_user_does_not_lock_another_out() {
 
 #[test]
 fn a_killed_run_guard_of_one_user_does_not_lock_another_out() {
-    both(|world, build| {
+    all(|world, build| {
         for mode in ["kill", "kill-inside"] {
             guard(world, build, User::ALICE, &[mode]).wait();
             for user in [User::BOB, User::ALICE] {
@@ -94,7 +94,7 @@ fn a_killed_run_guard_of_one_user_does_not_lock_another_out() {
 /// dies, so the one who waits gets it.
 #[test]
 fn run_guards_that_start_together_let_one_run() {
-    both(|world, build| {
+    all(|world, build| {
         for _ in 0..10 {
             let mut all: Vec<Running> = (0..8)
                 .map(|_| guard(world, build, User::ALICE, &[]))
@@ -110,7 +110,7 @@ fn run_guards_that_start_together_let_one_run() {
 
 #[test]
 fn a_block_with_a_checksum_knows_its_primary() {
-    both(|world, build| {
+    all(|world, build| {
         let mut first = guard(world, build, User::SUDO_ALICE, &["block"]);
         first.expect("primary");
         let mut second = guard(world, build, User::ALICE, &["block"]);
@@ -128,7 +128,7 @@ fn a_block_with_a_checksum_knows_its_primary() {
 /// nobody sees it any more.
 #[test]
 fn a_block_of_a_crash_is_not_believed() {
-    both(|world, build| {
+    all(|world, build| {
         for mode in [&["block"][..], &["block", "wrong"]] {
             let mut crashed = guard(world, build, User::SUDO_ALICE, mode);
             crashed.expect("primary");
@@ -143,7 +143,7 @@ fn a_block_of_a_crash_is_not_believed() {
 
 #[test]
 fn attach_and_delete_at_the_start_clears_and_harms_nobody() {
-    both(|world, build| {
+    all(|world, build| {
         let mut first = holder(world, build, User::ALICE);
         first.ask("key k");
         assert_eq!(first.ask("create 4"), "ok");
@@ -173,7 +173,7 @@ fn attach_and_delete_at_the_start_clears_and_harms_nobody() {
 
 #[test]
 fn a_lock_guard_and_a_read_only_attachment_work() {
-    both(|world, build| {
+    all(|world, build| {
         let mut writer = holder(world, build, User::ALICE);
         writer.ask("key k");
         assert_eq!(writer.ask("create 4"), "ok");
@@ -199,7 +199,7 @@ fn a_lock_guard_and_a_read_only_attachment_work() {
 /// take the "go" back, if nobody was waiting for it: the same as with Qt.
 #[test]
 fn a_semaphore_is_a_signal_between_processes() {
-    both(|world, build| {
+    all(|world, build| {
         let mut waiter = holder(world, build, User::ALICE);
         assert_eq!(waiter.ask("sem signal 0 create"), "ok");
         for user in [User::ALICE, User::SUDO_ALICE, User::ALICE] {

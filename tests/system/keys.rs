@@ -43,7 +43,12 @@ const SIZES: [i64; 10] = [
 /// What only Qt 6 can be asked for.
 const LARGE_SIZES: [i64; 5] = [1 << 31, 1 << 40, 1 << 62, i64::MAX, i64::MIN];
 
-const PAIRS: [(Build, Build); 2] = [(Build::QT5, Build::QSHM5), (Build::QT6, Build::QSHM6)];
+const PAIRS: [(Build, Build); 4] = [
+    (Build::QT5, Build::QSHM5),
+    (Build::QT6, Build::QSHM6),
+    (Build::QT5, Build::PRELOAD5),
+    (Build::QT6, Build::PRELOAD6),
+];
 
 /// Both builds give the same account of `calls`, made in a fresh world.
 fn same(subject: &str, account: impl Fn(&World, Build, User) -> Vec<String>) {

@@ -25,4 +25,5 @@ mod keys;
 mod kill_points;
 mod long_lock;
 mod peers;
+mod preload;
 mod storm;

@@ -34,7 +34,7 @@ impl Side<'_> {
     }
 
     fn is_ours(self) -> bool {
-        self.build.flavour == Flavour::Qshm
+        self.build.flavour != Flavour::Plain
     }
 
     fn launch(self, world: &World) -> Launch {
@@ -79,6 +79,45 @@ fn qt5_and_qt6_with_ours_on_either() {
 fn ours_with_each_other() {
     let user = User::ALICE;
     both_ways(Side::new(Build::QSHM5, user), Side::new(Build::QSHM6, user));
+}
+
+/// The drop-in and the preload library are one implementation.
+#[test]
+fn ours_under_the_preload_library() {
+    let user = User::ALICE;
+    let preloaded = Side::new(Build::PRELOAD5, user);
+    both_ways(Side::new(Build::QT5, user), preloaded);
+    both_ways(
+        Side::new(Build::QT6, user),
+        Side::new(Build::PRELOAD6, user),
+    );
+    both_ways(Side::new(Build::QSHM6, user), preloaded);
+}
+
+/// On each real Qt, whose own process is the peer.
+#[test]
+fn every_qt_and_ours_under_the_preload_library() {
+    let user = User::ALICE;
+    for version in old_qt::versions() {
+        let folder = match old_qt::fetched(version) {
+            Ok(folder) => folder.display().to_string(),
+            Err(why) => {
+                skipped(&why);
+                continue;
+            }
+        };
+        let (qts, ours) = if version.starts_with('5') {
+            (Build::QT5, Build::PRELOAD5)
+        } else {
+            (Build::QT6, Build::PRELOAD6)
+        };
+        let on_it = |build| Side {
+            variable: Some(("LD_LIBRARY_PATH", folder.as_str())),
+            ..Side::new(build, user)
+        };
+        both_ways(on_it(qts), on_it(ours));
+        say(&format!("Qt {version}: shares with ours"));
+    }
 }
 
 /// What we hold the others to is what Qt does among its own.

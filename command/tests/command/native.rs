@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::bench::{Bench, code, text};
 use crate::snapshot::same;
-use crate::support::{User, skipped, wheels};
+use crate::support::{User, old_qt, skipped};
 
 /// Where the module is, or `None` after saying why not.
 fn python() -> Option<PathBuf> {
-    wheels::pyqt68().map_err(|why| skipped(&why)).ok()
+    old_qt::fetched("PyQt6-6.8")
+        .map_err(|why| skipped(&why))
+        .ok()
 }
 
 fn shared_files() -> Vec<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::bench::{Bench, code, text};
 use crate::snapshot::same;
-use crate::support::{Build, User, old_qt, skipped, wheels};
+use crate::support::{Build, User, old_qt, skipped};
 
 /// A version of Qt: the program and the library that it runs on, if that is another one than it
 /// was built with.
@@ -22,7 +22,7 @@ fn all() -> Vec<Qt> {
         ("5.7", Build::QT5, Some(old_qt::folder())),
         ("5.15", Build::QT5, None),
         ("6.4", Build::QT6, None),
-        ("6.8", Build::QT6, Some(wheels::qt68())),
+        ("6.8", Build::QT6, Some(old_qt::fetched("6.8.2"))),
     ] {
         match library.transpose() {
             Ok(library) => found.push(Qt {

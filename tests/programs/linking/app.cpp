@@ -119,6 +119,16 @@ void checkObjects()
     }
     check(isFree(key), "deleted by its parent it lets go");
 
+    int signalled = 0;
+    auto parent = std::make_unique<QObject>();
+    auto *const used = new QSharedMemory(key, parent.get());
+    used->create(4);
+    QObject::connect(used, &QObject::objectNameChanged, [&] { ++signalled; });
+    QObject::connect(used, &QObject::destroyed, [&] { ++signalled; });
+    used->setObjectName(QStringLiteral("used"));
+    parent.reset();
+    check(signalled == 2 && isFree(key), "signals of an object in use");
+
     Derived::destroyed = 0;
     QObject *base = new Derived(key);
     check(static_cast<Derived *>(base)->create(4), "subclass without Q_OBJECT");

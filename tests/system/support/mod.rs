@@ -13,10 +13,9 @@ pub mod shared_files;
 mod sysvipc;
 pub mod trace;
 pub mod under_test;
-pub mod wheels;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, base_program, program, repository};
+pub use programs::{Build, Flavour, base_program, preload, program, repository};
 pub use sysvipc::{Segment, Semaphore};
 pub use world::{World, needs_root, say, skipped};

@@ -1,5 +1,6 @@
 //! The C++ programs that `scripts/build-test-programs` makes: each for two
-//! versions of Qt, each with Qt as it is and with the drop-in.
+//! versions of Qt, each with Qt as it is and with the drop-in. Those with Qt as
+//! it is also run under the preload library.
 
 use std::env;
 use std::os::unix::fs::PermissionsExt;
@@ -17,11 +18,13 @@ pub enum Qt {
 pub enum Flavour {
     /// Qt's own.
     Plain,
-    /// Ours.
+    /// Ours: the drop-in is linked.
     Qshm,
+    /// Ours: Qt's own is linked, and the preload library comes before it.
+    Preload,
 }
 
-/// One of the four builds of a program.
+/// One of the builds of a program, and how it is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Build {
     pub qt: Qt,
@@ -33,6 +36,8 @@ impl Build {
     pub const QT6: Self = Self::new(Qt::Six, Flavour::Plain);
     pub const QSHM5: Self = Self::new(Qt::Five, Flavour::Qshm);
     pub const QSHM6: Self = Self::new(Qt::Six, Flavour::Qshm);
+    pub const PRELOAD5: Self = Self::new(Qt::Five, Flavour::Preload);
+    pub const PRELOAD6: Self = Self::new(Qt::Six, Flavour::Preload);
 
     pub const fn new(qt: Qt, flavour: Flavour) -> Self {
         Self { qt, flavour }
@@ -49,7 +54,7 @@ impl Build {
     /// The end of the file name: `qt` or `qshm`.
     pub const fn suffix(self) -> &'static str {
         match self.flavour {
-            Flavour::Plain => "qt",
+            Flavour::Plain | Flavour::Preload => "qt",
             Flavour::Qshm => "qshm",
         }
     }
@@ -66,19 +71,26 @@ pub fn repository() -> &'static Path {
 }
 
 /// Where a built program is.
+pub fn program(name: &str, build: Build) -> PathBuf {
+    built(&format!("{}/{name}-{}", build.folder(), build.suffix()))
+}
+
+/// A program that is built without Qt, by its path in the folder.
+pub fn base_program(name: &str) -> PathBuf {
+    built(name)
+}
+
+/// Where the preload library is.
+pub fn preload() -> PathBuf {
+    built("libqshm-preload.so")
+}
+
+/// Where a built file is.
 ///
 /// # Panics
 /// If it was not built, with the command that builds it; and if another user
 /// could not reach it, since many tests run programs as one.
-pub fn program(name: &str, build: Build) -> PathBuf {
-    base_program(&format!("{}/{name}-{}", build.folder(), build.suffix()))
-}
-
-/// The same for one that is built without Qt, by its path in the folder.
-///
-/// # Panics
-/// As [`program`].
-pub fn base_program(name: &str) -> PathBuf {
+fn built(name: &str) -> PathBuf {
     let folder = env::var_os("QSHM_TEST_BUILD").map_or_else(
         || repository().join("target/test-build"),
         |folder| repository().join(folder),

@@ -1,22 +1,37 @@
-//! Which builds the tests of behaviour run: the drop-in's, or Qt's own.
+//! Which builds the tests of behaviour run: the drop-in's, or others by
+//! `QSHM_TEST_FLAVOUR`. `qt`: the programs with Qt as it is, which shows that
+//! the tests can fail. `preload`: the same under the preload library.
 
-use super::programs::Build;
+use super::programs::{Build, Flavour, Qt};
 use std::env;
 
-/// Whether `QSHM_TEST_FLAVOUR=qt` asks for the programs with Qt as it is, which
-/// shows that the tests can fail.
-pub fn plain() -> bool {
-    env::var_os("QSHM_TEST_FLAVOUR").is_some_and(|value| value == "qt")
+/// What `QSHM_TEST_FLAVOUR` asks for.
+fn wanted() -> Option<Flavour> {
+    let text = env::var("QSHM_TEST_FLAVOUR").ok()?;
+    match text.as_str() {
+        "qt" => Some(Flavour::Plain),
+        "preload" => Some(Flavour::Preload),
+        _ => panic!("QSHM_TEST_FLAVOUR={text}: it can be qt or preload"),
+    }
 }
 
 /// The build of Qt 5 that is under test.
 pub fn qt5() -> Build {
-    if plain() { Build::QT5 } else { Build::QSHM5 }
+    Build::new(Qt::Five, wanted().unwrap_or(Flavour::Qshm))
 }
 
 /// The build of Qt 6 that is under test.
 pub fn qt6() -> Build {
-    if plain() { Build::QT6 } else { Build::QSHM6 }
+    Build::new(Qt::Six, wanted().unwrap_or(Flavour::Qshm))
+}
+
+/// Both, and under the preload library as well: for what is quickly done.
+pub fn all() -> Vec<Build> {
+    let mut builds = vec![qt5(), qt6()];
+    if wanted().is_none() {
+        builds.extend([Build::PRELOAD5, Build::PRELOAD6]);
+    }
+    builds
 }
 
 /// How many seconds a test that can go on for long should: from

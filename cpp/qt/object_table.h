@@ -1,6 +1,6 @@
 // State for objects that have no room for any.
-#ifndef QSHM_DROPIN_OBJECT_TABLE_H
-#define QSHM_DROPIN_OBJECT_TABLE_H
+#ifndef QSHM_QT_OBJECT_TABLE_H
+#define QSHM_QT_OBJECT_TABLE_H
 
 #include <array>
 #include <atomic>
@@ -9,7 +9,7 @@
 #include <mutex>
 
 namespace qshm {
-namespace dropin {
+namespace qt {
 
 /// Finds the state of a QSharedMemory by its address: sizeof(QSharedMemory) == sizeof(QObject),
 /// and QObject's private is Qt's.
@@ -68,7 +68,7 @@ private:
     std::mutex m_writing;
 };
 
-} // namespace dropin
+} // namespace qt
 } // namespace qshm
 
 #endif

@@ -3,7 +3,7 @@
 #include <type_traits>
 
 namespace qshm {
-namespace dropin {
+namespace qt {
 
 static_assert(std::is_trivially_destructible<ObjectTable>::value,
               "the table must outlive static objects");
@@ -37,5 +37,5 @@ void *ObjectTable::take(const void *object) noexcept
     return nullptr;
 }
 
-} // namespace dropin
+} // namespace qt
 } // namespace qshm

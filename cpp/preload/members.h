@@ -1,0 +1,57 @@
+// The members of Qt's two classes, as functions: those of a Qt, or of whatever else there is.
+#ifndef QSHM_PRELOAD_MEMBERS_H
+#define QSHM_PRELOAD_MEMBERS_H
+
+#include "strings.h"
+
+#include <cstdint>
+
+namespace qshm {
+namespace preload {
+
+/// QSharedMemory. The object comes first, as the C++ ABI has it.
+struct MemoryMembers
+{
+    void (*setKey)(void *, const Raw &);
+    void (*setNativeKey)(void *, const Raw &);
+    Raw (*key)(const void *);
+    Raw (*nativeKey)(const void *);
+    // The size is an int in Qt 5: then only the lower half counts.
+    bool (*create)(void *, std::int64_t, int);
+    bool (*attach)(void *, int);
+    bool (*detach)(void *);
+    bool (*isAttached)(const void *);
+    void *(*data)(void *);
+    const void *(*constData)(const void *);
+    std::int64_t (*size)(const void *);
+    bool (*lock)(void *);
+    bool (*unlock)(void *);
+    int (*error)(const void *);
+    Raw (*errorString)(const void *);
+    void (*deleteObject)(void *);
+    void (*destroy)(void *);
+    void (*destroyBase)(void *);
+
+    /// False if one is missing.
+    bool resolve(const Symbols &symbols, int major);
+};
+
+/// QSystemSemaphore.
+struct SemaphoreMembers
+{
+    void (*construct)(void *, const Raw &, int, int);
+    void (*destroy)(void *);
+    void (*setKey)(void *, const Raw &, int, int);
+    Raw (*key)(const void *);
+    bool (*acquire)(void *);
+    bool (*release)(void *, int);
+    int (*error)(const void *);
+    Raw (*errorString)(const void *);
+
+    bool resolve(const Symbols &symbols);
+};
+
+} // namespace preload
+} // namespace qshm
+
+#endif
