@@ -64,6 +64,13 @@ pub enum Command {
     #[command(after_help = "Examples:\n  qshm repair --dry-run\n  sudo qshm repair Logic")]
     Repair(Repair),
 
+    /// Show the running instances of an application, and what they claim
+    ///
+    /// For applications that take their numbers from qshm::Instance. Root sees those of all users.
+    /// Exit code 1: none runs.
+    #[command(after_help = "Example: qshm who Logic")]
+    Who(Who),
+
     /// Show the native keys and key files that Qt makes of a key
     #[command(after_help = "Example: qshm key Logic --qt 5.7 --json")]
     Key(Key),
@@ -133,7 +140,21 @@ pub struct Key {
 }
 
 #[derive(Args, Debug)]
+pub struct Who {
+    /// The name that the application gives to its instances; all if it is left out
+    pub name: Option<String>,
+
+    /// Print JSON, in the form that docs/command.md describes
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct Run {
+    /// Do not say what is to be known of the program
+    #[arg(long, short)]
+    pub quiet: bool,
+
     /// The program and its arguments
     #[arg(
         required = true,

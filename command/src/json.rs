@@ -2,6 +2,7 @@
 //! renamed or removed.
 
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
@@ -10,6 +11,7 @@ use qshm::diagnosis::machine::{
     Backend, Doubt, Entry, Machine, QtVersions, Remedy, SegmentFound, SemaphoreFound,
 };
 use qshm::diagnosis::{Explanation, NativeKeys};
+use qshm::instance::{Peer, Registry};
 
 /// Goes up where a program that reads the old form would misunderstand the new one.
 const VERSION: u32 = 1;
@@ -21,6 +23,7 @@ struct Status {
     user: u32,
     sees_everything: bool,
     objects: Vec<Object>,
+    registries: Vec<Instances>,
 }
 
 #[derive(Serialize)]
@@ -223,14 +226,83 @@ fn doubt_word(doubt: &Doubt) -> &'static str {
     }
 }
 
+#[derive(Serialize)]
+#[allow(clippy::struct_field_names)]
+struct Instances {
+    name: String,
+    uid: Option<u32>,
+    scope: String,
+    place: String,
+    instances: Vec<Instance>,
+    claims: Vec<Claim>,
+}
+
+#[derive(Serialize)]
+struct Instance {
+    number: u32,
+    pid: Option<i32>,
+    uid: Option<u32>,
+    program: String,
+    since: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Claim {
+    resource: String,
+    holder: Instance,
+}
+
+fn instance(peer: &Peer) -> Instance {
+    let since = peer
+        .since
+        .and_then(|since| since.duration_since(UNIX_EPOCH).ok());
+    Instance {
+        number: peer.number,
+        pid: peer.pid,
+        uid: peer.uid,
+        program: peer.program.clone(),
+        since: since.map(|since| since.as_secs()),
+    }
+}
+
+fn registry(registry: &Registry) -> Instances {
+    let claims = registry.claims.iter().map(|claim| Claim {
+        resource: claim.resource.clone(),
+        holder: instance(&claim.holder),
+    });
+    Instances {
+        name: registry.name.clone(),
+        uid: registry.uid,
+        scope: registry.scope.clone(),
+        place: registry.place.to_string_lossy().into_owned(),
+        instances: registry.instances.iter().map(instance).collect(),
+        claims: claims.collect(),
+    }
+}
+
+#[derive(Serialize)]
+struct Known {
+    version: u32,
+    registries: Vec<Instances>,
+}
+
+/// `qshm who --json`.
+pub fn who(registries: &[Registry]) -> String {
+    text(&Known {
+        version: VERSION,
+        registries: registries.iter().map(registry).collect(),
+    })
+}
+
 /// `qshm status --json`.
-pub fn status(machine: &Machine, entries: &[Entry]) -> String {
+pub fn status(machine: &Machine, entries: &[Entry], registries: &[Registry]) -> String {
     text(&Status {
         version: VERSION,
         time: machine.now,
         user: machine.viewer.identity.uid,
         sees_everything: machine.sees_everything,
         objects: entries.iter().map(object).collect(),
+        registries: registries.iter().map(registry).collect(),
     })
 }
 

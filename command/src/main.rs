@@ -9,8 +9,10 @@ mod json;
 mod key;
 mod output;
 mod repair;
+mod run;
 mod status;
 mod table;
+mod who;
 
 use std::process::ExitCode;
 
@@ -26,7 +28,8 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Key(arguments) => key::run(&arguments),
-        Command::Run(_) => Ok(0),
+        Command::Who(arguments) => who::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
     };
     match done {
         Ok(code) => ExitCode::from(code),

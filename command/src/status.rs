@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use qshm::diagnosis::machine::{Machine, Viewer};
+use qshm::diagnosis::machine::{Entry, Machine, Viewer};
+use qshm::instance::{self, Registry};
 
 use crate::cli::Status;
 use crate::json;
@@ -17,10 +18,11 @@ pub fn run(arguments: &Status) -> Outcome {
     loop {
         let machine = Machine::look(&Viewer::current());
         let entries = machine.entries();
+        let registries = instance::list();
         let mut text = if arguments.json {
-            json::status(&machine, &entries)
+            json::status(&machine, &entries, &registries)
         } else {
-            table::status(&machine, &entries, output::width(), output::coloured())
+            text(&machine, &entries, &registries)
         };
         if arguments.watch.is_some() && !arguments.json && output::coloured() {
             text.insert_str(0, HOME);
@@ -31,4 +33,17 @@ pub fn run(arguments: &Status) -> Outcome {
             None => return Ok(0),
         }
     }
+}
+
+fn text(machine: &Machine, entries: &[Entry], registries: &[Registry]) -> String {
+    let (width, coloured) = (output::width(), output::coloured());
+    let objects = table::status(machine, entries, width, coloured);
+    if registries.is_empty() {
+        return objects;
+    }
+    let instances = table::instances(registries, width, coloured);
+    if entries.is_empty() {
+        return instances;
+    }
+    format!("{objects}\n{instances}")
 }

@@ -7,8 +7,10 @@ use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, 
 
 use nix::unistd::{Uid, User};
 use qshm::diagnosis::machine::{Entry, Machine, Remedy, State};
+use qshm::instance::{Peer, Registry};
 
 use crate::output::{harmless, wrap};
+use crate::who;
 
 /// Below this many columns each object is a paragraph of its own.
 const NARROW: usize = 76;
@@ -25,7 +27,8 @@ pub fn status(machine: &Machine, entries: &[Entry], width: usize, coloured: bool
     let mut text = if width < NARROW {
         paragraphs(&rows, coloured)
     } else {
-        table(&rows, width, coloured)
+        let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+        render(HEADINGS, &cells, 2..8, width, coloured)
     };
     for line in footer(machine, entries).lines() {
         text += &wrap(line, width, 0);
@@ -95,9 +98,20 @@ impl Row {
         } = self;
         [key, state, owner, mode, size, qt, age, objects, users]
     }
+
+    fn cells(&self) -> ([String; 9], Option<Color>) {
+        (self.fields().map(String::clone), self.colour)
+    }
 }
 
-fn table(rows: &[Row], width: usize, coloured: bool) -> String {
+/// A table whose columns in `fixed` are not broken over lines.
+pub fn render<const N: usize>(
+    headings: [&str; N],
+    rows: &[([String; N], Option<Color>)],
+    fixed: std::ops::Range<usize>,
+    width: usize,
+    coloured: bool,
+) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -108,32 +122,85 @@ fn table(rows: &[Row], width: usize, coloured: bool) -> String {
         table.force_no_tty();
     }
     let bold = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-    table.set_header(HEADINGS.iter().map(|heading| bold(heading)));
-    for row in rows {
-        let cells = row.fields().into_iter().enumerate().map(|(column, text)| {
+    table.set_header(headings.iter().map(|heading| bold(heading)));
+    for (row, colour) in rows {
+        let cells = row.iter().enumerate().map(|(column, text)| {
             let cell = Cell::new(text);
-            match row.colour {
-                Some(colour) if column == 1 => cell.fg(colour),
+            match colour {
+                Some(colour) if column == 1 => cell.fg(*colour),
                 _ => cell,
             }
         });
         table.add_row(cells);
     }
-    // Numbers and short words are not broken over lines.
-    for column in 2..8 {
+    for column in fixed {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    let last = HEADINGS.len() - 1;
     for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, if index == last { 0 } else { 2 }));
+        column.set_padding((0, if index + 1 == N { 0 } else { 2 }));
     }
     let lines: Vec<String> = table
         .lines()
         .map(|line| line.trim_end().to_owned())
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// The registries of instances.
+pub fn instances(registries: &[Registry], width: usize, coloured: bool) -> String {
+    let mut rows = Vec::new();
+    for registry in registries {
+        let name = shortened(&harmless(&registry.name));
+        let mut row = |what: String, peer: &Peer| {
+            let program = Path::new(&peer.program).file_name().unwrap_or_default();
+            let program = harmless(&program.to_string_lossy());
+            let process = match peer.pid {
+                Some(pid) => format!("{program} ({pid})"),
+                None => program,
+            };
+            let age = who::age(peer).map(age).unwrap_or_default();
+            let scope = harmless(&registry.scope);
+            let cells = [
+                name.clone(),
+                what,
+                scope,
+                age,
+                harmless(&peer.user()),
+                process,
+            ];
+            rows.push((cells, None));
+        };
+        for peer in &registry.instances {
+            row(format!("instance {}", peer.number), peer);
+        }
+        for claim in &registry.claims {
+            row(harmless(&claim.resource), &claim.holder);
+        }
+        if registry.instances.is_empty() && registry.claims.is_empty() {
+            let nothing = String::new;
+            let scope = harmless(&registry.scope);
+            let cells = [
+                name,
+                "nobody runs".into(),
+                scope,
+                nothing(),
+                nothing(),
+                nothing(),
+            ];
+            rows.push((cells, None));
+        }
+    }
+    let headings = [
+        "NAME",
+        "INSTANCE OR CLAIM",
+        "SCOPE",
+        "AGE",
+        "USER",
+        "PROCESS",
+    ];
+    render(headings, &rows, 2..5, width, coloured)
 }
 
 fn paragraphs(rows: &[Row], coloured: bool) -> String {

@@ -2,29 +2,38 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::shared_files::{SharedFiles, TEMP};
-use crate::support::{Build, Finished, Launch, Running, User, World, planted, repository, skipped};
+use crate::support::mounts::{self, Mounts};
+use crate::support::{
+    Build, Finished, Launch, Running, User, World, needs_root, planted, repository, skipped,
+};
 
-/// A world whose `/dev/shm` and `/tmp` are its own too, so that nothing else of the machine shows.
+/// A path that is the same in every run: of it Qt 5.0 to 5.8 make project ids.
+pub const TEMP: &str = "/tmp/world";
+
+/// A world whose `/dev/shm`, `/run/user` and `/tmp` are its own too, so that nothing else of the
+/// machine shows.
 pub struct Bench {
-    _shared: SharedFiles,
     pub world: World,
+    // After the world, whose files are on it.
+    _mounts: Mounts,
 }
 
 impl Bench {
     /// `None`, after saying so, where it can't be had.
     pub fn new() -> Option<Self> {
-        let world = World::new()?;
-        match SharedFiles::enter(&[world.base(), repository()], world.temp()) {
-            Ok(shared) => Some(Self {
-                world,
-                _shared: shared,
-            }),
-            Err(error) => {
-                skipped(&format!("no /dev/shm and /tmp of its own: {error}"));
-                None
-            }
+        if !needs_root() {
+            return None;
         }
+        let entered = Mounts::enter().map_err(|error| {
+            skipped(&format!("no private mount namespace: {error}"));
+        });
+        let mounts = entered.ok()?;
+        let world = World::new()?;
+        mounts::bind(world.temp(), Path::new(TEMP)).unwrap();
+        Some(Self {
+            world,
+            _mounts: mounts,
+        })
     }
 
     /// The command, to be run by somebody.
@@ -88,6 +97,7 @@ impl Bench {
     }
 
     /// The command in a PID namespace of its own, where no other program with Qt is seen.
+    #[allow(clippy::unused_self)] // Its world is the thread's.
     pub fn alone(&self, arguments: &[&str]) -> Finished {
         Launch::new(Path::new("/usr/bin/unshare"), Path::new(TEMP))
             .args([

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::bench::{Bench, code, text};
-use crate::support::shared_files::TEMP;
+use crate::bench::{Bench, TEMP, code, text};
 use crate::support::{Build, Launch, User};
 
 #[test]

@@ -20,4 +20,6 @@ mod native;
 mod output;
 mod repair;
 mod report;
+mod run;
 mod snapshot;
+mod who;

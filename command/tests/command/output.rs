@@ -3,8 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, code, text};
-use crate::support::shared_files::TEMP;
+use crate::bench::{Bench, TEMP, code, text};
 use crate::support::{Build, User};
 
 /// The plain widths of a text's lines.
@@ -125,7 +124,7 @@ fn help_has_examples_and_wrong_usage_is_2() {
         let command = &mut Command::new(env!("CARGO_BIN_EXE_qshm"));
         command.args(arguments).output().unwrap()
     };
-    for command in ["status", "explain", "repair", "key", "run"] {
+    for command in ["status", "explain", "repair", "key", "run", "who"] {
         let done = run(&[command, "--help"]);
         let said = String::from_utf8(done.stdout).unwrap();
         assert!(

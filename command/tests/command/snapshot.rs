@@ -55,8 +55,8 @@ fn scrub_word(word: &str, before: &str) -> String {
     if digits(trimmed) && (before == "pid" || before == "(pid") {
         return word.replace(trimmed, "PID");
     }
-    // In the table: `holder-qt (1234, root)`.
-    if digits(trimmed) && word.starts_with('(') && word.ends_with(',') {
+    // In a table: `holder-qt (1234, root)`, `logic (1234)`.
+    if digits(trimmed) && word.starts_with('(') && word.ends_with([',', ')']) {
         return word.replace(trimmed, "PID");
     }
     if digits(word) && before == "last" {

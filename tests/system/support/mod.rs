@@ -9,7 +9,6 @@ pub mod old_qt;
 pub mod planted;
 mod process;
 mod programs;
-pub mod shared_files;
 mod sysvipc;
 pub mod trace;
 pub mod under_test;

@@ -11,6 +11,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
+use super::programs::repository;
+
 /// The calling thread has a mount namespace of its own until this is dropped, with empty
 /// directories at `/run/user`, `/dev/shm` and `/tmp`. Children that it starts are born into it.
 pub struct Mounts {
@@ -24,10 +26,17 @@ impl Mounts {
         checked(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
         let mounts = Self { before };
         mount(None, "/", libc::MS_REC | libc::MS_PRIVATE, "")?;
+        // The programs must stay where they are, also if that is in /tmp.
+        let programs = repository();
+        let kept = File::open(programs)?;
         fs::create_dir_all("/run/user")?;
         empty(Path::new("/run/user"), 0o755)?;
         empty(Path::new("/dev/shm"), 0o1777)?;
         empty(Path::new("/tmp"), 0o1777)?;
+        if programs.starts_with("/tmp") {
+            let open = format!("/proc/thread-self/fd/{}", kept.as_raw_fd());
+            bind(Path::new(&open), programs)?;
+        }
         Ok(mounts)
     }
 }
@@ -47,6 +56,13 @@ pub fn empty(at: &Path, mode: u32) -> io::Result<()> {
         0,
         &format!("mode={mode:o}"),
     )
+}
+
+/// Makes a directory be found at another path too, which is made.
+pub fn bind(what: &Path, at: &Path) -> io::Result<()> {
+    fs::create_dir_all(at)?;
+    let what = what.to_string_lossy();
+    mount(Some(&what), &at.to_string_lossy(), libc::MS_BIND, "")
 }
 
 /// Takes it away again, also while it is in use: as at the end of a login session.
