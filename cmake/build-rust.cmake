@@ -2,44 +2,15 @@
 # variables in capitals. Runs cargo, and makes of its library the one to link.
 cmake_minimum_required(VERSION 3.16)
 
-set(arguments rustc --locked --lib --crate-type staticlib --profile "${PROFILE}" --target-dir "${TARGET_DIR}")
+include("${CMAKE_CURRENT_LIST_DIR}/run-cargo.cmake")
+
+set(arguments rustc --locked --lib --no-default-features --crate-type staticlib
+  --profile "${PROFILE}" --target-dir "${TARGET_DIR}")
 if(TARGET)
   list(APPEND arguments --target "${TARGET}")
-  string(REPLACE "-" "_" suffix "_${TARGET}")
-else()
-  set(suffix "")
 endif()
-if(EXISTS "${SOURCE_DIR}/vendor")
-  # Made by `cargo vendor`: everything is there, nothing is asked of the network.
-  list(APPEND arguments --offline
-    --config "source.crates-io.replace-with=\"qshm-vendor\""
-    --config "source.qshm-vendor.directory=\"${SOURCE_DIR}/vendor\"")
-endif()
-
-# cargo lays out its output by CARGO_BUILD_TARGET, and the crate `cc` adds the
-# flags of the environment: both are decided here.
-execute_process(
-  COMMAND "${CMAKE_COMMAND}" -E env --unset=CARGO_BUILD_TARGET
-    "CXX${suffix}=${CXX}" "CXXFLAGS${suffix}=${CXXFLAGS}" "AR${suffix}=${AR}"
-    "${CARGO}" ${arguments}
-  WORKING_DIRECTORY "${SOURCE_DIR}"
-  RESULT_VARIABLE result)
-if(NOT result EQUAL 0)
-  message(FATAL_ERROR "qshm: cargo could not build the Rust part; its own words are above. "
-    "Without a network, run `cargo vendor` in a copy of ${SOURCE_DIR} that has one and bring the folder vendor/ here, "
-    "or set CARGO_NET_OFFLINE=true where cargo has already downloaded everything.")
-endif()
-
-set(folder "${PROFILE}")
-if(PROFILE STREQUAL "dev" OR PROFILE STREQUAL "test")
-  set(folder debug)
-elseif(PROFILE STREQUAL "bench")
-  set(folder release)
-endif()
-if(TARGET)
-  set(folder "${TARGET}/${folder}")
-endif()
-set(built "${TARGET_DIR}/${folder}")
+qshm_run_cargo(${arguments})
+qshm_cargo_folder(built)
 
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result)

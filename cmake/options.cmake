@@ -23,6 +23,7 @@ option(QSHM_LOCALIZE_SYMBOLS
 
 option(QSHM_PRELOAD "Build libqshm-preload.so, for applications that are not rebuilt" ${QSHM_TOP_LEVEL})
 option(QSHM_WERROR "Treat warnings in qshm's C++ as errors" OFF)
+option(QSHM_BUILD_COMMAND "Build the command qshm, its man pages and completions" ${QSHM_TOP_LEVEL})
 option(QSHM_BUILD_EXAMPLES "Build examples/logic" OFF)
 option(QSHM_BUILD_TESTS "Build the programs that the tests run" OFF)
 option(QSHM_INSTALL "Install qshm" ${QSHM_TOP_LEVEL})

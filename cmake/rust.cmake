@@ -73,7 +73,8 @@ set(qshm_rust_depends
   "${PROJECT_SOURCE_DIR}/Cargo.toml"
   "${PROJECT_SOURCE_DIR}/Cargo.lock"
   "${PROJECT_SOURCE_DIR}/build.rs"
-  "${PROJECT_SOURCE_DIR}/cmake/build-rust.cmake")
+  "${PROJECT_SOURCE_DIR}/cmake/build-rust.cmake"
+  "${PROJECT_SOURCE_DIR}/cmake/run-cargo.cmake")
 set(qshm_depfile_target "${QSHM_ARCHIVE}")
 if(CMAKE_VERSION VERSION_LESS 3.20)
   file(RELATIVE_PATH qshm_depfile_target "${CMAKE_BINARY_DIR}" "${QSHM_ARCHIVE}")

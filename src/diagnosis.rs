@@ -1,9 +1,12 @@
 //! What there is to a key: which objects, whose, who is attached, whether it can be used, and
 //! what clears it. A snapshot, and what follows from it; error texts are made of the same.
 
+#[cfg(feature = "machine")]
 mod explain;
+#[cfg(feature = "machine")]
 pub mod machine;
 mod native_keys;
+#[cfg(feature = "machine")]
 pub mod repair;
 mod words;
 
@@ -15,6 +18,7 @@ use crate::key::ipc_key;
 use crate::place::{Place, Places};
 
 pub use crate::kernel::Process;
+#[cfg(feature = "machine")]
 pub use explain::{Answer, Explanation, explain_key};
 pub use native_keys::{NativeKeys, PosixNames, native_keys};
 pub(crate) use words::explain;

@@ -109,6 +109,7 @@ pub struct Explain {
 #[derive(Args, Debug)]
 pub struct Repair {
     /// The keys to clear; all if none is given
+    #[arg(value_name = "KEY")]
     pub keys: Vec<String>,
 
     /// Only say what would be removed

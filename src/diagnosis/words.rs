@@ -47,6 +47,7 @@ pub(super) fn who(processes: &[Process]) -> String {
 }
 
 /// A time in words: `3 days`.
+#[cfg(feature = "machine")]
 pub(super) fn age(seconds: i64) -> String {
     let (count, unit) = match seconds.max(0) {
         seconds @ 0..=119 => (seconds, "second"),

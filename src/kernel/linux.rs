@@ -11,6 +11,7 @@ mod lock_table;
 mod pid;
 mod proc;
 mod range_locks;
+#[cfg(feature = "machine")]
 pub(crate) mod survey;
 mod system_v;
 

@@ -11,6 +11,7 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 mod range_locks;
+#[cfg(feature = "machine")]
 pub mod survey;
 
 use std::path::Path;
