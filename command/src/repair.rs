@@ -1,6 +1,5 @@
 //! `qshm repair`.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use qshm::diagnosis::machine::{Doubt, Entry, Machine, Remedy, State, Viewer};
@@ -28,11 +27,18 @@ pub fn run(arguments: &Repair) -> Outcome {
         output::print("Nothing is left behind.")?;
     }
     let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
-    let planned: BTreeSet<String> = work
+    let mut planned: Vec<String> = Vec::new();
+    for (entry, named) in work
         .iter()
         .filter(|(entry, named)| removable(entry, *named))
-        .flat_map(|(entry, named)| repair::plan(entry, *named).removed)
-        .collect();
+    {
+        for object in repair::plan(entry, *named).removed {
+            // A key that is named twice.
+            if !planned.contains(&object) {
+                planned.push(object);
+            }
+        }
+    }
     if !arguments.dry_run && !planned.is_empty() && !agreed(arguments.yes, &planned)? {
         return Ok(IN_THE_WAY);
     }
@@ -68,7 +74,7 @@ fn is_to_clear(entry: &Entry) -> bool {
 }
 
 /// Asks on a terminal; elsewhere `--yes` is needed.
-fn agreed(yes: bool, planned: &BTreeSet<String>) -> Result<bool, Failure> {
+fn agreed(yes: bool, planned: &[String]) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }

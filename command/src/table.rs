@@ -133,7 +133,7 @@ pub fn render<const N: usize>(
         });
         table.add_row(cells);
     }
-    for column in fixed {
+    for column in unbroken(&headings, rows, fixed, width) {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -146,6 +146,34 @@ pub fn render<const N: usize>(
         .map(|line| line.trim_end().to_owned())
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// Room for a column that may be broken over lines, where the others are not.
+const BROKEN: usize = 14;
+
+/// Which columns are not broken over lines: as many as there is room for, and those that are
+/// said to be fixed in any case.
+fn unbroken<const N: usize>(
+    headings: &[&str; N],
+    rows: &[([String; N], Option<Color>)],
+    fixed: std::ops::Range<usize>,
+    width: usize,
+) -> Vec<usize> {
+    let widest = |column: &usize| {
+        let cells = rows.iter().filter_map(|(row, _)| row.get(*column));
+        let cells = cells.map(|text| text.chars().count());
+        let heading = headings.get(*column).map_or(0, |text| text.len());
+        2 + cells.max().unwrap_or(0).max(heading)
+    };
+    let all: Vec<usize> = (0..N - 1).collect();
+    let but_second: Vec<usize> = all.iter().copied().filter(|column| *column != 1).collect();
+    for columns in [all, but_second] {
+        let taken: usize = columns.iter().map(widest).sum();
+        if taken + BROKEN * (N - columns.len()) <= width {
+            return columns;
+        }
+    }
+    fixed.collect()
 }
 
 /// The registries of instances.

@@ -196,12 +196,12 @@ fn under_sudo_the_caller_counts() {
 fn every_generation_is_found_by_its_project_ids() {
     let key = Key::new(b"Logic", Path::new("/tmp"));
     let (shm, sem) = (key.segment_file(), key.semaphore_file());
-    let ids: [(fn(&Path) -> u8, QtVersions); 3] = [
-        (|_| b'Q', QtVersions::Constant),
+    let constant: fn(&Path) -> u8 = |_| b'Q';
+    for (project, versions) in [
+        (constant, QtVersions::Constant),
         (crc_project_id, QtVersions::Hashed),
         (key::generation::plain_project_id, QtVersions::Hashed),
-    ];
-    for (project, versions) in ids {
+    ] {
         let mut machine = machine(0);
         machine.files = vec![file(&shm, 0x40, 0), file(&sem, 0x08, 0)];
         machine.segments = vec![segment(key::ftok(project(&shm), DEVICE, 0x40), 7, 0, 0)];
@@ -389,14 +389,27 @@ fn posix_objects_by_their_leases() {
         format!("sem.qipc_systemsem_{rest}"),
     ];
     let new = ["Logic".to_owned(), "sem.Logic".to_owned()];
-    use Remedy::{IfNamed, InUse, NeedsRoot, Remove};
     for (looks, owner, in_use, names, state, remedy) in [
-        (ALICE, ALICE, Some(false), &old, State::Leftover, Remove),
-        (ALICE, ALICE, Some(false), &new, State::Leftover, IfNamed),
-        (ALICE, ALICE, Some(true), &new, State::Live, InUse),
-        (ALICE, BOB, None, &old, State::Unclear, NeedsRoot),
-        (0, BOB, Some(false), &new, State::Leftover, IfNamed),
-        (0, BOB, Some(true), &old, State::Live, InUse),
+        (
+            ALICE,
+            ALICE,
+            Some(false),
+            &old,
+            State::Leftover,
+            Remedy::Remove,
+        ),
+        (
+            ALICE,
+            ALICE,
+            Some(false),
+            &new,
+            State::Leftover,
+            Remedy::IfNamed,
+        ),
+        (ALICE, ALICE, Some(true), &new, State::Live, Remedy::InUse),
+        (ALICE, BOB, None, &old, State::Unclear, Remedy::NeedsRoot),
+        (0, BOB, Some(false), &new, State::Leftover, Remedy::IfNamed),
+        (0, BOB, Some(true), &old, State::Live, Remedy::InUse),
     ] {
         let mut machine = machine(looks);
         machine.posix = vec![
