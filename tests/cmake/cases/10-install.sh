@@ -99,3 +99,21 @@ X
     says "it can be 5, 6 or empty" "${try[@]}" -DFIRST=5 -DLINK=5 -DQSHM_QT=4
 }
 case_ "QSHM_QT decides between two versions of Qt" which_qt
+
+preload() {
+    local library="$plain/installed/lib/libqshm-preload.so" output
+    [ -f "$library" ] || fail "it is not installed"
+    ! readelf --dynamic "$library" | grep -E 'RPATH|RUNPATH|SONAME' || fail "it names a place"
+    cat >"$plain/preload.cpp" <<'X'
+#include <QSharedMemory>
+int main() { return QSharedMemory(QStringLiteral("install")).create(1) ? 0 : 1; }
+X
+    local flags
+    read -ra flags <<<"$(pkg-config --cflags --libs Qt5Core)"
+    g++ -std=c++17 -fPIC "$plain/preload.cpp" -o "$plain/preload" "${flags[@]}"
+    output=$(TMPDIR=$root QSHM_LEFTOVER=odd LD_PRELOAD=$library "$plain/preload" 2>&1)
+    [[ "$output" == *"QSHM_LEFTOVER=odd is not understood"* ]] || fail "it is not in effect: $output"
+    # A part of somebody else's project does not bring it along.
+    ! find "$work" -path '*/build/*' -name 'libqshm-preload.so' | grep . || fail "it is built unasked"
+}
+case_ "the preload library, installed and moved" preload
