@@ -12,6 +12,7 @@ mod kill_points;
 mod list;
 mod places;
 mod speed;
+mod storm;
 
 use crate::support::mounts::{self, Mounts};
 use crate::support::{Launch, Running, User, World, base_program, skipped};
