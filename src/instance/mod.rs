@@ -222,8 +222,7 @@ impl<K: RangeLocks> Instance<K> {
     /// How many instances of this name are running, this one included.
     pub fn count(&self) -> usize {
         let exclusive = self.exclusive();
-        let numbers = self.look(|at| live::numbers(at));
-        let counted = numbers.map_or(0, |numbers| numbers.len());
+        let counted = self.count_all();
         if exclusive {
             counted.max(1)
         } else {

@@ -79,6 +79,24 @@ impl<K: RangeLocks> Instance<K> {
         })
     }
 
+    /// How many there are; puts the old counter right, if there is one.
+    pub(super) fn count_all(&self) -> usize {
+        let count = || self.look(live::numbers).map_or(0, |numbers| numbers.len());
+        if !self.is_ours() {
+            return count();
+        }
+        let counted = count();
+        let state = Guard::of(&self.state);
+        let counter = state.more.as_ref().and_then(|more| more.counter.as_ref());
+        let put_right = counter.and_then(|counter| {
+            counter.update(|_| {
+                let live = self.numbers_now();
+                (Some(live), live as usize)
+            })
+        });
+        put_right.unwrap_or(counted)
+    }
+
     pub(super) fn numbers_now(&self) -> u32 {
         let numbers = self.attempt(false, |at, _| live::numbers(at));
         numbers.map_or(0, |numbers| numbers.len() as u32)

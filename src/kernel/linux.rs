@@ -142,7 +142,8 @@ impl Kernel for Linux {
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
         let directory = path.parent().unwrap_or(Path::new("/"));
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        let fd = match open(directory, flags, Mode::S_IRUSR) {
+        // As far as the umask lets it, what the owner may is right from the start.
+        let fd = match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
             Ok(fd) => fd,
             // Not on this file system.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {

@@ -1,5 +1,5 @@
-// Does with instances what it is told to, line by line on standard input, and says what came of
-// it: a line for each. Handles are counted from 0 in the order of their making.
+// Does with instances what it is told to, by its arguments or else line by line on standard input,
+// and says what came of it: a line for each. Handles are counted from 0 in the order of their making.
 //
 //   join NAME [SCOPE [COUNTER]]    number N  |  private: WHY   (SCOPE: user session world group:GID)
 //   number H, first H, exclusive H, reason H, count H, end H, move H
@@ -278,9 +278,13 @@ void obey(const std::string &line)
 
 } // namespace
 
-int main()
+int main(int argc, char **argv)
 {
     std::string line;
+    for (int argument = 1; argument < argc; ++argument)
+        obey(argv[argument]);
+    if (argc > 1)
+        return 0;
     while (std::getline(std::cin, line))
         obey(line);
     return 0;

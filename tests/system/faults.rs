@@ -179,6 +179,7 @@ fn check(build: Build, user: User, prepare: impl Fn(&World)) {
         program: program("start_stop", build),
         args: vec!["faults".to_owned(), "once".to_owned()],
         user,
+        more: &[],
     };
     let calls = program.record();
     assert_eq!(there(&world), before, "left without any fault");

@@ -79,6 +79,7 @@ fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
         program: program("start_stop", build),
         args: vec!["kill points".to_owned(), "once".to_owned()],
         user,
+        more: &[],
     }
 }
 
@@ -257,6 +258,7 @@ fn a_run_guard_starts_after_a_kill_at_each_call() {
         program: program("run_guard", under_test::qt5()),
         args: vec!["guard".to_owned()],
         user,
+        more: &[],
     };
     let killed = guard(User::SUDO_ALICE);
     let calls = killed.record();
@@ -286,6 +288,7 @@ fn the_example_starts_after_a_kill_at_each_call() {
             program: program("logic", build),
             args: Vec::new(),
             user,
+            more: &[],
         };
         // Its lines say more than a number: what it says without a kill is right.
         let wanted = logic(User::ALICE).alone().run().ok().lines;

@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use super::super::range_locks::{HeldRange, Range};
 
 /// How often a table is read that does not come in one piece.
-const READS: usize = 12;
+const READS: usize = 5;
 
 /// The exclusive locks of open file descriptions that lie within a range.
 ///

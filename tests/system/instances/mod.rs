@@ -4,11 +4,15 @@
 //! Each test has `/run/user`, `/dev/shm` and `/tmp` to itself.
 
 mod basics;
+mod counter;
 mod deleted;
 mod forks;
 mod hostile;
+mod kill_points;
 mod list;
 mod places;
+mod speed;
+mod storm;
 
 use crate::support::mounts::{self, Mounts};
 use crate::support::{Launch, Running, User, World, base_program, skipped};

@@ -52,8 +52,11 @@ const WATCHED: &[&str] = &[
     "clock_nanosleep",
 ];
 
+/// The calls with which an instance is held, beside those.
+pub const OF_INSTANCES: &[&str] = &["pread64", "pwrite64", "linkat", "mmap", "munmap", "madvise"];
+
 /// What tells the calls of the start from those that load the program.
-const FIRST_MARKS: &[&str] = &["qipc_", "shmget(", "semget(", "flock("];
+const FIRST_MARKS: &[&str] = &["qipc_", "shmget(", "semget(", "flock(", "/run/user/"];
 
 /// A system call that a program makes.
 #[derive(Clone, Debug)]
@@ -71,6 +74,8 @@ pub struct Traced<'a> {
     pub program: PathBuf,
     pub args: Vec<String>,
     pub user: User,
+    /// More calls to watch.
+    pub more: &'static [&'static str],
 }
 
 /// Whether strace can be used; says so if not.
@@ -139,7 +144,7 @@ impl Traced<'_> {
         Launch::new(Path::new("strace"), self.world.temp())
             // Not --seccomp-bpf, under which strace 6.1 does not inject.
             .args(["-f", "-e"])
-            .arg(format!("trace={}", WATCHED.join(",")))
+            .arg(format!("trace={}", [WATCHED, self.more].concat().join(",")))
             .args(options)
             // So that it ends with strace, also when that is killed.
             .args(["--", "setpriv", "--pdeathsig", "KILL", "--"])
