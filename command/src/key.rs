@@ -17,7 +17,10 @@ pub fn run(arguments: &Key) -> Outcome {
             harmless(&arguments.qt)
         )));
     };
-    let temp = arguments.tmpdir.clone().unwrap_or_else(key::temp_dir);
+    let temp = match &arguments.tmpdir {
+        Some(directory) => key::temp_dir_of(directory),
+        None => key::temp_dir(),
+    };
     let keys = native_keys(&arguments.key, &temp, generation);
     if arguments.json {
         output::print(&json::key(&arguments.key, &arguments.qt, &keys))?;

@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table};
 
 use nix::unistd::{Uid, User};
-use qshm::diagnosis::machine::{Entry, Machine, Remedy, State};
+use qshm::diagnosis::machine::{DirectoryKind, Entry, Machine, Remedy, State};
 use qshm::instance::{Peer, Registry};
 
 use crate::output::{harmless, wrap};
@@ -282,7 +282,12 @@ fn state(entry: &Entry) -> String {
     } else {
         ""
     };
-    format!("{word}{stopped}{way}")
+    // Of a user who had to step aside: another one than the machine's of the same key.
+    let aside = match entry.directory {
+        Some((_, DirectoryKind::Aside(_))) => ", aside",
+        _ => "",
+    };
+    format!("{word}{stopped}{aside}{way}")
 }
 
 /// The longest key that a table shows whole; `--json` has it all.

@@ -8,6 +8,7 @@ mod posix;
 mod system_v;
 
 use super::machine::{Backend, Doubt, Entry, Machine, Remedy};
+use crate::kernel::{Kernel as _, Linux};
 
 /// What came of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,10 +71,33 @@ pub fn repair(machine: &Machine, entry: &Entry, named: bool) -> Repair {
     if plan.left.is_some() {
         return plan;
     }
-    match entry.backend {
+    let clear = || match entry.backend {
         Backend::SystemV => system_v::clear(machine, entry),
         Backend::Posix => posix::clear(entry),
+    };
+    match owner(entry).filter(|_| machine.viewer.is_root()) {
+        // With no more rights than it takes: the files are in places of that user's choice.
+        Some((uid, gid)) => Linux
+            .as_user(uid, gid, clear)
+            .unwrap_or_else(|errno| Repair::left(Left::Failed(errno as i32))),
+        None => clear(),
     }
+}
+
+/// The user, other than root, to whom all of an entry belongs.
+fn owner(entry: &Entry) -> Option<(u32, u32)> {
+    let segment = entry
+        .segment
+        .iter()
+        .map(|segment| (segment.perm.uid, segment.perm.gid));
+    let semaphore = entry
+        .semaphore
+        .iter()
+        .map(|semaphore| (semaphore.perm.uid, semaphore.perm.gid));
+    let files = entry.files.iter().map(|file| (file.uid, file.gid));
+    let mut owners = segment.chain(semaphore).chain(files);
+    let first = owners.next()?;
+    (first.0 != 0 && owners.all(|(uid, _)| uid == first.0)).then_some(first)
 }
 
 /// The objects of an entry, and its key files.

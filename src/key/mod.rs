@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest as _, Sha1};
 
 pub use generation::{Generation, all_project_ids, ftok, ipc_key};
-pub use temp::temp_dir;
+pub use temp::{temp_dir, temp_dir_of};
 
 /// How the names of segments' key files begin.
 pub const SEGMENT_PREFIX: &str = "qipc_sharedmemory_";

@@ -14,6 +14,17 @@ pub fn temp_dir() -> PathBuf {
     temp_path(env::var_os("TMPDIR").as_deref(), Path::new(""))
 }
 
+/// What `QDir::tempPath()` answers in a process with this `TMPDIR`, where the directory exists;
+/// else the path as cleaned.
+pub fn temp_dir_of(tmpdir: &Path) -> PathBuf {
+    let found = temp_path(Some(tmpdir.as_os_str()), Path::new(""));
+    if found.as_os_str().is_empty() {
+        clean(tmpdir)
+    } else {
+        found
+    }
+}
+
 /// [`temp_dir`] for this value of `TMPDIR` and this working directory (empty: the process's).
 fn temp_path(tmpdir: Option<&OsStr>, working_dir: &Path) -> PathBuf {
     let value = tmpdir

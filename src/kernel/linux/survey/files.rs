@@ -2,13 +2,18 @@
 
 use std::ffi::CString;
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
 use super::super::{Linux, status};
 use crate::kernel::survey::FoundFile;
-use crate::kernel::{FileStat, Kernel as _};
+use crate::kernel::{Errno, FileStat, Kernel as _};
 
 /// stat(2): the file behind a link, as those of `/proc/PID/fd`.
 pub fn follow(path: &Path) -> Option<FileStat> {
@@ -22,6 +27,24 @@ pub fn in_root_of(pid: i32, path: &Path) -> Option<FileStat> {
     Linux
         .lstat(&Path::new(&format!("/proc/{pid}/root")).join(inside))
         .ok()
+}
+
+/// Removes a file if it is this very one.
+///
+/// The directory is held meanwhile: somebody who may rename it could otherwise lead us to a file
+/// of the same name elsewhere.
+pub fn unlink_same(path: &Path, stat: &FileStat) -> Result<(), Errno> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::EINVAL);
+    };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(parent, flags, Mode::empty())?;
+    let c_name = CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)?;
+    let now = status(directory.as_raw_fd(), &c_name, libc::AT_SYMLINK_NOFOLLOW)?;
+    if !now.same_file(stat) {
+        return Err(Errno::ESTALE);
+    }
+    unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)
 }
 
 /// The files of a directory whose names `wanted` takes, links not followed; nothing where it may
@@ -41,4 +64,27 @@ pub fn directory(directory: &Path, wanted: impl Fn(&[u8]) -> bool) -> Vec<FoundF
         .collect();
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn only_the_very_file_is_removed() {
+        let folder = std::env::temp_dir().join(format!("qshm-unlink-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let [one, other] = ["one", "other"].map(|name| folder.join(name));
+        for path in [&one, &other] {
+            fs::write(path, "").unwrap();
+        }
+        let stat = Linux.lstat(&one).unwrap();
+        assert_eq!(unlink_same(&other, &stat), Err(Errno::ESTALE));
+        unlink_same(&one, &stat).unwrap();
+        assert_eq!(unlink_same(&one, &stat), Err(Errno::ENOENT));
+        assert!(other.exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

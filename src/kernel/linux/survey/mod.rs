@@ -6,7 +6,7 @@ mod processes;
 mod settings;
 mod tables;
 
-pub use files::{directory, in_root_of};
+pub use files::{directory, in_root_of, unlink_same};
 pub use posix::{Lease, posix_files};
 pub use processes::{own_namespaces, processes};
 pub use settings::{limits, remove_ipc};
