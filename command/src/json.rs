@@ -1,17 +1,20 @@
 //! What `--json` prints. The form is documented in docs/command.md: fields are added, and never
 //! renamed or removed.
 
-use std::path::Path;
-use std::time::UNIX_EPOCH;
+mod instances;
+mod key;
 
 use serde::Serialize;
 
+use qshm::diagnosis::Explanation;
 use qshm::diagnosis::machine::KeyGuess;
 use qshm::diagnosis::machine::{
     Backend, Doubt, Entry, Machine, QtVersions, Remedy, SegmentFound, SemaphoreFound,
 };
-use qshm::diagnosis::{Explanation, NativeKeys};
-use qshm::instance::{Peer, Registry};
+use qshm::instance::Registry;
+
+use instances::{Instances, registry};
+pub use key::key;
 
 /// Goes up where a program that reads the old form would misunderstand the new one.
 const VERSION: u32 = 1;
@@ -227,60 +230,6 @@ fn doubt_word(doubt: &Doubt) -> &'static str {
 }
 
 #[derive(Serialize)]
-#[allow(clippy::struct_field_names)]
-struct Instances {
-    name: String,
-    uid: Option<u32>,
-    scope: String,
-    place: String,
-    instances: Vec<Instance>,
-    claims: Vec<Claim>,
-}
-
-#[derive(Serialize)]
-struct Instance {
-    number: u32,
-    pid: Option<i32>,
-    uid: Option<u32>,
-    program: String,
-    since: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Claim {
-    resource: String,
-    holder: Instance,
-}
-
-fn instance(peer: &Peer) -> Instance {
-    let since = peer
-        .since
-        .and_then(|since| since.duration_since(UNIX_EPOCH).ok());
-    Instance {
-        number: peer.number,
-        pid: peer.pid,
-        uid: peer.uid,
-        program: peer.program.clone(),
-        since: since.map(|since| since.as_secs()),
-    }
-}
-
-fn registry(registry: &Registry) -> Instances {
-    let claims = registry.claims.iter().map(|claim| Claim {
-        resource: claim.resource.clone(),
-        holder: instance(&claim.holder),
-    });
-    Instances {
-        name: registry.name.clone(),
-        uid: registry.uid,
-        scope: registry.scope.clone(),
-        place: registry.place.to_string_lossy().into_owned(),
-        instances: registry.instances.iter().map(instance).collect(),
-        claims: claims.collect(),
-    }
-}
-
-#[derive(Serialize)]
 struct Known {
     version: u32,
     registries: Vec<Instances>,
@@ -327,59 +276,5 @@ pub fn explanation(machine: &Machine, key: &str, told: &Explanation) -> String {
         advice: &told.advice,
         sees_everything: machine.sees_everything,
         objects: told.entries.iter().map(object).collect(),
-    })
-}
-
-#[derive(Serialize)]
-#[allow(clippy::struct_field_names)]
-struct Key<'a> {
-    key: &'a str,
-    qt: &'a str,
-    system_v: SystemV,
-    posix: Option<Posix<'a>>,
-}
-
-#[derive(Serialize)]
-struct SystemV {
-    native_key: String,
-    shm_file: String,
-    shm_proj_id: String,
-    sem_file: String,
-    sem_proj_id: String,
-    shm_key: Option<String>,
-    sem_key: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Posix<'a> {
-    shm_name: &'a str,
-    sem_name: &'a str,
-}
-
-/// `qshm key --json`.
-pub fn key(key: &str, qt: &str, keys: &NativeKeys) -> String {
-    // Where Qt says KeyError there is no file.
-    let usable = !keys.too_long;
-    let name = |file: &Path| {
-        let name = file.file_name().filter(|_| usable);
-        name.unwrap_or_default().to_string_lossy().into_owned()
-    };
-    let project = |id: u8| format!("{:02x}", if usable { id } else { 0 });
-    text(&Key {
-        key,
-        qt,
-        system_v: SystemV {
-            native_key: keys.segment_file.to_string_lossy().into_owned(),
-            shm_file: name(&keys.segment_file),
-            shm_proj_id: project(keys.segment_project),
-            sem_file: name(&keys.semaphore_file),
-            sem_proj_id: project(keys.semaphore_project),
-            shm_key: hex(keys.segment_key),
-            sem_key: hex(keys.semaphore_key),
-        },
-        posix: keys.posix.as_ref().map(|posix| Posix {
-            shm_name: &posix.segment,
-            sem_name: &posix.semaphore,
-        }),
     })
 }

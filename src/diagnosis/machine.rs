@@ -16,6 +16,8 @@ mod entry;
 mod guess;
 mod judge;
 mod native;
+mod native_files;
+mod orphans;
 mod pairs;
 mod posix;
 mod users;
@@ -151,9 +153,9 @@ impl Machine {
         for entry in &mut entries {
             native::name_it(entry, key);
         }
-        for entry in pairs::orphans_of(self, key)
+        for entry in orphans::of_key(self, key)
             .into_iter()
-            .chain(pairs::given_file(self, key))
+            .chain(native_files::of_key(self, key))
             .chain(posix::entries(self, Some(key)))
         {
             if !entries.iter().any(|known| known.is_same(&entry)) {

@@ -2,151 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
-use crate::kernel::survey::{Mappings, PosixRow, Variable};
-use crate::kernel::{FileKind, FileStat, IpcId, IpcPerm, ShmStat};
 use crate::key::{Key, generation::crc_project_id};
 
-const NOW: i64 = 1_800_000_000;
-/// When everything was made.
-const MADE: i64 = NOW - 86_400;
-const DEVICE: u64 = 0x0803;
-const ALICE: u32 = 1000;
-const BOB: u32 = 1001;
+mod made_up;
+mod posix;
 
-fn viewer(uid: u32) -> Viewer {
-    Viewer {
-        identity: Identity {
-            uid,
-            gid: uid,
-            acting_as_root: false,
-        },
-        euid: uid,
-    }
-}
-
-/// A machine with nothing on it but `/tmp`.
-fn machine(uid: u32) -> Machine {
-    Machine {
-        viewer: viewer(uid),
-        now: NOW,
-        segments: Vec::new(),
-        semaphores: Vec::new(),
-        directories: vec![Directory {
-            path: PathBuf::from("/tmp"),
-            kind: DirectoryKind::Temp,
-            dev: DEVICE,
-        }],
-        files: Vec::new(),
-        posix: Vec::new(),
-        processes: Vec::new(),
-        namespaces: Namespaces::default(),
-        sees_everything: uid == 0,
-        locks: Vec::new(),
-        limits: Limits::default(),
-        remove_ipc: None,
-    }
-}
-
-fn perm(uid: u32, mode: u32) -> IpcPerm {
-    IpcPerm {
-        uid,
-        gid: uid,
-        cuid: uid,
-        cgid: uid,
-        mode,
-    }
-}
-
-fn file(path: &Path, ino: u64, uid: u32) -> FoundFile {
-    FoundFile {
-        path: path.to_owned(),
-        stat: FileStat {
-            dev: DEVICE,
-            ino,
-            kind: FileKind::Regular,
-            mode: 0o640,
-            uid,
-            gid: uid,
-            links: 1,
-            size: 0,
-            born: Some(MADE),
-        },
-        modified: MADE,
-        deleted: false,
-    }
-}
-
-fn segment(key: IpcKey, id: IpcId, uid: u32, attached: u64) -> SegmentRow {
-    SegmentRow {
-        key,
-        id,
-        stat: ShmStat {
-            perm: perm(uid, 0o600),
-            size: 4,
-            attached,
-            creator_pid: i32::MAX,
-            last_pid: i32::MAX,
-            removed: false,
-            changed: MADE,
-        },
-    }
-}
-
-fn semaphore(key: IpcKey, id: IpcId, uid: u32) -> SemaphoreRow {
-    SemaphoreRow {
-        key,
-        id,
-        perm: perm(uid, 0o600),
-        count: 1,
-        used: MADE,
-        changed: MADE,
-        value: Some(1),
-        last_pid: Some(0),
-        waiting: Some(0),
-    }
-}
-
-fn process(pid: i32, uid: u32) -> ProcessRow {
-    ProcessRow {
-        pid,
-        uid,
-        program: format!("/bin/program{pid}"),
-        state: 'S',
-        tmpdir: Variable::Unset,
-        runtime_dir: Variable::Unset,
-        namespaces: Namespaces::default(),
-        mappings: Some(Mappings::default()),
-        files: Some(Vec::new()),
-    }
-}
-
-/// A segment and a semaphore of a key, with key files, in `/tmp`.
-fn add_pair(machine: &mut Machine, key: &str, uid: u32, attached: u64) {
-    let key = Key::new(key.as_bytes(), Path::new("/tmp"));
-    let number = 0x100 + 2 * machine.files.len() as u64;
-    let files = [
-        file(&key.segment_file(), number, uid),
-        file(&key.semaphore_file(), number + 1, uid),
-    ];
-    let key_of = |file: &FoundFile| key::ftok(b'Q', file.stat.dev, file.stat.ino);
-    let id = machine.segments.len() as i32;
-    machine
-        .segments
-        .push(segment(key_of(&files[0]), id, uid, attached));
-    machine
-        .semaphores
-        .push(semaphore(key_of(&files[1]), id, uid));
-    machine.files.extend(files);
-}
-
-fn one(machine: &Machine) -> Entry {
-    let mut entries = machine.entries();
-    assert_eq!(entries.len(), 1, "{entries:#?}");
-    entries.remove(0)
-}
+use made_up::{
+    ALICE, BOB, DEVICE, MADE, NOW, add_pair, file, machine, one, process, segment, semaphore,
+};
 
 /// Whose it is, who looks, and who is attached, decide together.
 #[test]
@@ -369,61 +235,4 @@ fn users_are_those_who_have_it_mapped() {
     let entry = one(&machine);
     assert!(entry.segment.unwrap().removed);
     assert_eq!(entry.key, KeyGuess::Known("Logic".to_owned()));
-}
-
-/// `/NAME` and `sem.NAME` of POSIX, by who looks and whether anybody has them open.
-#[test]
-fn posix_objects_by_their_leases() {
-    let row = |name: &str, ino, uid, in_use| {
-        let mut file = file(&Path::new("/dev/shm").join(name), ino, uid);
-        file.stat.mode = 0o600;
-        PosixRow {
-            file,
-            value: None,
-            in_use,
-        }
-    };
-    let rest = guess::rest_of_key("Logic").unwrap();
-    let old = [
-        format!("qipc_sharedmemory_{rest}"),
-        format!("sem.qipc_systemsem_{rest}"),
-    ];
-    let new = ["Logic".to_owned(), "sem.Logic".to_owned()];
-    for (looks, owner, in_use, names, state, remedy) in [
-        (
-            ALICE,
-            ALICE,
-            Some(false),
-            &old,
-            State::Leftover,
-            Remedy::Remove,
-        ),
-        (
-            ALICE,
-            ALICE,
-            Some(false),
-            &new,
-            State::Leftover,
-            Remedy::IfNamed,
-        ),
-        (ALICE, ALICE, Some(true), &new, State::Live, Remedy::InUse),
-        (ALICE, BOB, None, &old, State::Unclear, Remedy::NeedsRoot),
-        (0, BOB, Some(false), &new, State::Leftover, Remedy::IfNamed),
-        (0, BOB, Some(true), &old, State::Live, Remedy::InUse),
-    ] {
-        let mut machine = machine(looks);
-        machine.posix = vec![
-            row(&names[0], 1, owner, in_use),
-            row(&names[1], 2, owner, in_use),
-        ];
-        let entry = machine.entries_of("Logic").remove(0);
-        assert_eq!(
-            (entry.state, entry.remedy),
-            (state, remedy),
-            "{looks} {owner} {in_use:?} {names:?}"
-        );
-        assert_eq!(entry.in_the_way, looks != 0 && looks != owner);
-        // Without the key only a name of Qt's own, or a program with Qt, tells.
-        assert_eq!(machine.entries().len(), usize::from(*names == old));
-    }
 }
