@@ -20,9 +20,12 @@ function(qshm_compile_dropin major)
   set(objects qshm-dropin-qt${major})
   set(sources
     active_implementation.cpp
+    ipc_keys.cpp
     object_table.cpp
     runtime.cpp
     shared_memory.cpp
+    shared_memory_ipc_keys.cpp
+    shared_memory_keys.cpp
     system_semaphore.cpp)
   list(TRANSFORM sources PREPEND "${qshm_SOURCE_DIR}/cpp/dropin/")
   add_library(${objects} OBJECT EXCLUDE_FROM_ALL ${sources})

@@ -3,9 +3,12 @@
 #include <qshm/log.h>
 #include <qshm/options.h>
 
+#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qloggingcategory.h>
+
+#include <cstring>
 
 namespace qshm {
 namespace dropin {
@@ -65,7 +68,7 @@ bool prepareOnce()
     return true;
 }
 
-[[gnu::used]] const char *const parts[] = { &sharedMemoryPart, &systemSemaphorePart };
+[[gnu::used]] const void *const parts[] = { &sharedMemoryPart, &systemSemaphorePart };
 
 } // namespace
 
@@ -80,18 +83,48 @@ QByteArray tempPath()
     return QFile::encodeName(QDir::tempPath());
 }
 
-QString filledIn(const QString &translated, const Error &error)
+namespace {
+
+QString filledIn(QString text, std::string_view pattern, std::string_view function, int systemError)
 {
-    QString text = translated.arg(
-            QString::fromLatin1(error.function.data(), int(error.function.size())));
-    if (error.pattern.find("%2") != std::string_view::npos)
-        text = text.arg(error.systemError);
+    text = text.arg(QString::fromLatin1(function.data(), int(function.size())));
+    // Qt 6.6 and later say it in words.
+    if (pattern.find("error: %2") != std::string_view::npos)
+        return text.arg(QString::fromLocal8Bit(std::strerror(systemError)));
+    if (pattern.find("%2") != std::string_view::npos)
+        return text.arg(systemError);
+    return text;
+}
+
+QString withDetail(QString text, const Error &error)
+{
     if (!error.detail.empty()) {
         text += QLatin1String(" (");
         text += QString::fromUtf8(error.detail.data(), int(error.detail.size()));
         text += QLatin1Char(')');
     }
     return text;
+}
+
+} // namespace
+
+QString filledIn(const QString &translated, const Error &error)
+{
+    return withDetail(filledIn(translated, error.pattern, error.function, error.systemError),
+                      error);
+}
+
+QString filledIn(const QString &translated, const QString &inner, const Error &error)
+{
+    const QString function = QString::fromLatin1(error.function.data(), int(error.function.size()));
+    return withDetail(translated.arg(function, inner), error);
+}
+
+QString semaphoreText(const Error &error)
+{
+    const QByteArray pattern = patternOf(error.innerPattern);
+    return filledIn(QCoreApplication::translate("QSystemSemaphore", pattern.constData()),
+                    error.innerPattern, error.innerFunction, error.systemError);
 }
 
 } // namespace dropin

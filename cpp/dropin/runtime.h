@@ -16,10 +16,6 @@
 
 #include <string_view>
 
-#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
-#    error "qshm::dropin does not know the QSharedMemory of Qt 6.6 and later yet"
-#endif
-
 namespace qshm {
 namespace dropin {
 
@@ -34,20 +30,27 @@ QByteArray tempPath();
 /// A translated Error::pattern filled in, with the detail behind it.
 QString filledIn(const QString &translated, const Error &error);
 
+/// The same of a pattern with the semaphore's own error in it, which is this.
+QString filledIn(const QString &translated, const QString &inner, const Error &error);
+
+/// The semaphore's own error that an error of QSharedMemory has in it.
+QString semaphoreText(const Error &error);
+
 inline std::string_view viewOf(const QByteArray &bytes)
 {
     return { bytes.constData(), std::size_t(bytes.size()) };
 }
 
 /// For tr(), which wants a NUL at the end.
-inline QByteArray patternOf(const Error &error)
+inline QByteArray patternOf(std::string_view pattern)
 {
-    return { error.pattern.data(), int(error.pattern.size()) };
+    return { pattern.data(), int(pattern.size()) };
 }
 
 /// In a static library each class is an object file of its own, and one may be taken without the
 /// other. These make it both or none.
-extern const char sharedMemoryPart;
+extern const char *const sharedMemoryPart;
+extern const char sharedMemoryKeyPart;
 extern const char systemSemaphorePart;
 
 /// What QSharedMemory::qt_metacast() of qshm answers to, with the object itself.

@@ -6,6 +6,12 @@
 
 #include <qshm/system_semaphore.h>
 
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+#    include "ipc_keys.h"
+
+#    include <QtCore/qfile.h>
+#endif
+
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qsystemsemaphore.h>
 
@@ -18,6 +24,9 @@ public:
 
     qshm::SystemSemaphore semaphore;
     QString key;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+    QNativeIpcKey ipcKey;
+#endif
 };
 
 namespace {
@@ -47,7 +56,7 @@ QSystemSemaphore::SystemSemaphoreError errorOf(qshm::ErrorCode code)
 
 QString translated(const qshm::Error &error)
 {
-    const QByteArray pattern = qshm::dropin::patternOf(error);
+    const QByteArray pattern = qshm::dropin::patternOf(error.pattern);
 #if QT_VERSION < QT_VERSION_CHECK(6, 0, 0)
     // Qt 5 has the texts for keys that make no semaphore in another context than the rest.
     if (error.code == qshm::ErrorCode::KeyError)
@@ -59,13 +68,13 @@ QString translated(const qshm::Error &error)
 
 } // namespace
 
+#if QT_VERSION < QT_VERSION_CHECK(6, 6, 0)
+
 QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessMode mode)
     : d(new QSystemSemaphorePrivate)
 {
     setKey(key, initialValue, mode);
 }
-
-QSystemSemaphore::~QSystemSemaphore() = default;
 
 void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode mode)
 {
@@ -79,6 +88,60 @@ void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode m
     d->semaphore.setKey(qshm::dropin::viewOf(key.toUtf8()),
                         qshm::dropin::viewOf(qshm::dropin::tempPath()), initialValue, modeOf(mode));
 }
+
+#else
+
+QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessMode mode)
+    : QSystemSemaphore(legacyNativeKey(key), initialValue, mode)
+{ }
+
+QSystemSemaphore::QSystemSemaphore(const QNativeIpcKey &key, int initialValue, AccessMode mode)
+    : d(new QSystemSemaphorePrivate)
+{
+    setNativeKey(key, initialValue, mode);
+}
+
+void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode mode)
+{
+    setNativeKey(legacyNativeKey(key), initialValue, mode);
+}
+
+void QSystemSemaphore::setNativeKey(const QNativeIpcKey &key, int initialValue, AccessMode mode)
+{
+    if (key == d->ipcKey && mode == Open)
+        return;
+    if (isKeyTypeSupported(key.type())) {
+        d->ipcKey = key;
+        d->key = qshm::dropin::legacyKeyOf(key);
+    }
+    d->semaphore.setNativeKey(quint16(key.type()),
+                              qshm::dropin::viewOf(QFile::encodeName(key.nativeKey())),
+                              initialValue, modeOf(mode));
+}
+
+QNativeIpcKey QSystemSemaphore::nativeIpcKey() const
+{
+    return d->ipcKey;
+}
+
+bool QSystemSemaphore::isKeyTypeSupported(QNativeIpcKey::Type type)
+{
+    return qshm::dropin::isSupported(type);
+}
+
+QNativeIpcKey QSystemSemaphore::platformSafeKey(const QString &key, QNativeIpcKey::Type type)
+{
+    return qshm::dropin::platformSafeKey(key, type);
+}
+
+QNativeIpcKey QSystemSemaphore::legacyNativeKey(const QString &key, QNativeIpcKey::Type type)
+{
+    return qshm::dropin::legacyNativeKey(key, "qipc_systemsem_", type);
+}
+
+#endif
+
+QSystemSemaphore::~QSystemSemaphore() = default;
 
 QString QSystemSemaphore::key() const
 {
