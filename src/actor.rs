@@ -28,9 +28,15 @@ impl<K: Kernel> Actor<K> {
     /// [`identity::current`] finds.
     pub fn new(kernel: &K, identity: Option<Identity>, update: OptionsUpdate) -> Self {
         let options = options::in_force(update);
+        let identity = identity.unwrap_or_else(|| identity::current(options.access));
+        Actor::with_options(kernel.clone(), identity, options)
+    }
+
+    /// Who acts by these options and no others.
+    pub fn with_options(kernel: K, identity: Identity, options: Options) -> Self {
         Actor {
-            kernel: kernel.clone(),
-            identity: identity.unwrap_or_else(|| identity::current(options.access)),
+            kernel,
+            identity,
             options,
             project: None,
             one_file: false,
