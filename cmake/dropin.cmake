@@ -20,8 +20,11 @@ function(qshm_compile_dropin major)
   set(objects qshm-dropin-qt${major})
   set(sources
     dropin/active_implementation.cpp
+    dropin/ipc_keys.cpp
     dropin/runtime.cpp
     dropin/shared_memory.cpp
+    dropin/shared_memory_ipc_keys.cpp
+    dropin/shared_memory_keys.cpp
     dropin/system_semaphore.cpp
     qt/object_table.cpp)
   list(TRANSFORM sources PREPEND "${qshm_SOURCE_DIR}/cpp/")

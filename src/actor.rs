@@ -6,7 +6,8 @@ use nix::unistd::{Gid, Uid, User, getgrouplist};
 
 use crate::access::{self, Access};
 use crate::identity::{self, Identity};
-use crate::kernel::{Errno, Fd, FileStat, IpcId, IpcPerm, Kernel, Open};
+use crate::kernel::{Errno, Fd, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open};
+use crate::key::{self, KeyType, NativeKey};
 use crate::options::{self, Options, OptionsUpdate};
 
 /// One call's view of who acts and how.
@@ -15,6 +16,11 @@ pub(crate) struct Actor<K> {
     pub kernel: K,
     pub identity: Identity,
     pub options: Options,
+    /// The project id of the keys, where it is not that of the generation.
+    project: Option<u8>,
+    /// Whether one key file leads to the segment and to the semaphore, as with the System V keys
+    /// of Qt 6.6 and later.
+    pub one_file: bool,
 }
 
 impl<K: Kernel> Actor<K> {
@@ -22,11 +28,39 @@ impl<K: Kernel> Actor<K> {
     /// [`identity::current`] finds.
     pub fn new(kernel: &K, identity: Option<Identity>, update: OptionsUpdate) -> Self {
         let options = options::in_force(update);
+        let identity = identity.unwrap_or_else(|| identity::current(options.access));
+        Actor::with_options(kernel.clone(), identity, options)
+    }
+
+    /// Who acts by these options and no others.
+    pub fn with_options(kernel: K, identity: Identity, options: Options) -> Self {
         Actor {
-            kernel: kernel.clone(),
-            identity: identity.unwrap_or_else(|| identity::current(options.access)),
+            kernel,
+            identity,
             options,
+            project: None,
+            one_file: false,
         }
+    }
+
+    /// The same, for the objects of a `QNativeIpcKey`.
+    pub fn with_native_key(mut self, key: &NativeKey) -> Self {
+        if let KeyType::SystemV(project) = key.kind() {
+            self.project = Some(project);
+            self.one_file = key.segment() == key.semaphore();
+        }
+        self
+    }
+
+    /// The project id that ftok(3) gets for this key file.
+    pub fn project_id(&self, path: &Path) -> u8 {
+        self.project
+            .unwrap_or_else(|| self.options.generation.project_id(path))
+    }
+
+    /// The `key_t` of a key file.
+    pub fn ipc_key(&self, path: &Path, file: &FileStat) -> IpcKey {
+        key::ftok(self.project_id(path), file.dev, file.ino)
     }
 
     /// The same, for objects in this directory: root on behalf of a user who may make nothing
@@ -54,7 +88,7 @@ impl<K: Kernel> Actor<K> {
 
     /// Makes something that is to belong to our identity: as root on a user's behalf with that
     /// user's rights, so that there is no moment at which it belongs to root.
-    fn make<T>(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    pub fn make<T>(&self, make: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         let Identity {
             uid,
             gid,
@@ -69,9 +103,19 @@ impl<K: Kernel> Actor<K> {
         }
     }
 
+    /// Permission bits for key files.
+    pub fn key_file_mode(&self) -> u32 {
+        if self.one_file {
+            // The users of the semaphore lock it for writing, and the object's rights are its.
+            self.options.access.object_mode()
+        } else {
+            self.options.access.key_file_mode()
+        }
+    }
+
     /// Makes an empty key file.
     pub fn make_key_file(&self, path: &Path) -> Result<Fd, Errno> {
-        let mode = self.options.access.key_file_mode();
+        let mode = self.key_file_mode();
         let group = match self.options.access {
             Access::Group(gid) => Some(gid),
             _ => None,

@@ -138,6 +138,8 @@ mod ffi {
         code: ErrorCode,
         pattern: &'static str,
         function: &'static str,
+        inner_pattern: &'static str,
+        inner_function: &'static str,
         system_error: i32,
         detail: String,
     }
@@ -284,6 +286,7 @@ mod ffi {
         fn set_key_in_temp(self: &SharedMemory, key: &[u8]);
         fn clear_key(self: &SharedMemory);
         fn set_native_key(self: &SharedMemory, path: &[u8]);
+        fn set_native_ipc_key(self: &SharedMemory, kind: u16, name: &[u8], legacy: bool);
         fn native_key(self: &SharedMemory) -> Vec<u8>;
         fn create(self: &SharedMemory, size: i64, mode: AccessMode) -> bool;
         fn attach(self: &SharedMemory, mode: AccessMode) -> bool;
@@ -304,6 +307,13 @@ mod ffi {
         fn set_key(self: &SystemSemaphore, key: &[u8], temp: &[u8], initial: i32, mode: OpenMode);
         fn set_key_in_temp(self: &SystemSemaphore, key: &[u8], initial: i32, mode: OpenMode);
         fn clear_key(self: &SystemSemaphore, mode: OpenMode);
+        fn set_native_ipc_key(
+            self: &SystemSemaphore,
+            kind: u16,
+            name: &[u8],
+            initial: i32,
+            mode: OpenMode,
+        );
         fn acquire(self: &SystemSemaphore) -> bool;
         fn release(self: &SystemSemaphore, count: i32) -> bool;
         fn error(self: &SystemSemaphore) -> ErrorReport;

@@ -25,6 +25,10 @@ pub(crate) enum Leads {
 /// The deleted key file of this path, if processes of our identity still have it open.
 pub(crate) fn find<K: Kernel>(actor: &Actor<K>, path: &Path, leads: Leads) -> Option<KeyFile<K>> {
     let kernel = &actor.kernel;
+    // In the runtime directory, where nobody cleans; and the locks need more than is found here.
+    if actor.one_file {
+        return None;
+    }
     let keys = match leads {
         Leads::ToSegment => kernel.shm_keys(),
         Leads::ToSemaphore => kernel.sem_keys(),
@@ -34,7 +38,7 @@ pub(crate) fn find<K: Kernel>(actor: &Actor<K>, path: &Path, leads: Leads) -> Op
     }
     let directory = path.parent()?;
     let device = kernel.lstat(directory).ok()?.dev;
-    let project = actor.options.generation.project_id(path);
+    let project = actor.project_id(path);
     let files = kernel.inodes(directory, "qipc_");
     if may_be_lost(&keys, project, device, &files) {
         KeyFile::deleted(actor, path)

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
 use crate::kernel::{IpcId, IpcKey, IpcPerm, Kernel, ShmStat};
-use crate::key::ipc_key;
 use crate::place::{Place, Places};
 
 pub use crate::kernel::Process;
@@ -149,7 +148,7 @@ fn report<K: Kernel>(actor: &Actor<K>, place: &Place) -> PlaceReport {
     let mut report = PlaceReport::default();
     let key = |path: &Path| {
         let stat = kernel.lstat(path).ok()?;
-        Some(ipc_key(actor.options.generation, path, &stat))
+        Some(actor.ipc_key(path, &stat))
     };
     if let Some(key) = key(&place.segment) {
         report.files.push(place.segment.to_path_buf());

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::kernel::Errno;
+
 /// The code of an error. 0 to 8 are `QSharedMemory::SharedMemoryError`; a number is never reused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -40,6 +42,7 @@ pub struct Error {
     kind: ErrorKind,
     template: &'static str,
     function: &'static str,
+    inner: Option<(&'static str, &'static str)>,
     errno: i32,
     detail: String,
 }
@@ -64,6 +67,13 @@ impl Error {
         self
     }
 
+    /// An error of the semaphore in the words of the segment: the template has `%2` for it.
+    pub(crate) fn with_inner(mut self, inner: &Error) -> Self {
+        self.inner = Some((inner.template, inner.function));
+        self.errno = inner.errno;
+        self
+    }
+
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = detail.into();
         self
@@ -84,7 +94,14 @@ impl Error {
         self.function
     }
 
-    /// What stands for `%2`: the system's error number, 0 if it is not known.
+    /// The template and the function of the semaphore's own error, where that stands for `%2`: Qt
+    /// 6.6 and later say both.
+    pub fn inner(&self) -> Option<(&'static str, &'static str)> {
+        self.inner
+    }
+
+    /// What stands for `%2`: the system's error number, 0 if it is not known; after `error: `, in
+    /// the words of Qt 6.6 and later, strerror(3) of it.
     pub fn errno(&self) -> i32 {
         self.errno
     }
@@ -97,11 +114,22 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self
-            .template
-            .replace("%1", self.function)
-            .replace("%2", &self.errno.to_string());
-        f.write_str(&text)?;
+        let filled = |template: &str, function: &str| {
+            let text = template.replace("%1", function);
+            if text.contains("error: %2") {
+                text.replace("%2", Errno::from_raw(self.errno).desc())
+            } else {
+                text.replace("%2", &self.errno.to_string())
+            }
+        };
+        match self.inner {
+            Some((template, function)) => {
+                let inner = filled(template, function);
+                let outer = self.template.replace("%1", self.function);
+                f.write_str(&outer.replace("%2", &inner))?;
+            }
+            None => f.write_str(&filled(self.template, self.function))?,
+        }
         if !self.detail.is_empty() {
             write!(f, " ({})", self.detail)?;
         }
@@ -129,5 +157,21 @@ mod tests {
             "QSharedMemory::attach: unknown error 38 (no System V here)"
         );
         assert_eq!(Error::none().to_string(), "");
+    }
+
+    #[test]
+    fn an_error_of_the_semaphore_stands_inside_that_of_the_segment() {
+        let inner = Error::new(
+            ErrorKind::UnknownError,
+            "%1: unknown error: %2",
+            "QSystemSemaphore::handle",
+        )
+        .with_errno(Errno::EINVAL as i32);
+        let error =
+            Error::new(ErrorKind::UnknownError, "%1: no key (%2)", "initKey").with_inner(&inner);
+        assert_eq!(
+            error.to_string(),
+            "initKey: no key (QSystemSemaphore::handle: unknown error: Invalid argument)"
+        );
     }
 }

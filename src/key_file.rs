@@ -4,12 +4,17 @@
 //! user's file in a sticky directory), then made with `O_EXCL`; it must be a plain file with one
 //! link and an owner whom the policy trusts. Locks are flock(2): they need only permission to
 //! read, belong to the open file and end with the process.
+//!
+//! Where one file leads to a segment and to a semaphore (`Actor::one_file`), the users of the
+//! semaphore have locks of another kind on it, `F_OFD_SETLK` of fcntl(2), and the file goes when
+//! neither object is there.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Open, Wait};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, IpcKey, Kernel, Open, Wait};
+use crate::key;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 /// How often a file that others replace meanwhile is tried anew.
@@ -43,6 +48,38 @@ pub(crate) struct KeyFile<K: Kernel> {
     exclusive: Cell<bool>,
     /// Whether the application has run since the descriptor was looked at.
     asleep: Cell<bool>,
+    sharing: Sharing,
+}
+
+/// What a key file has to do with two objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    /// It leads to one.
+    No,
+    /// It leads to both, by this project id; opened for the segment.
+    ForSegment(u8),
+    /// The same, opened for the semaphore.
+    ForSemaphore(u8),
+}
+
+impl Sharing {
+    fn of<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step) -> Self {
+        match step {
+            _ if !actor.one_file => Sharing::No,
+            Step::SemaphoreFile => Sharing::ForSemaphore(actor.project_id(path)),
+            _ => Sharing::ForSegment(actor.project_id(path)),
+        }
+    }
+
+    fn is_for_semaphore(self) -> bool {
+        matches!(self, Sharing::ForSemaphore(_))
+    }
+}
+
+/// The byte that the users of a semaphore lock where the file is the segment's as well: that of
+/// the project id, since each leads to another semaphore.
+fn users(project: u8) -> (u64, u64) {
+    (project.into(), 1)
 }
 
 impl<K: Kernel> KeyFile<K> {
@@ -75,17 +112,23 @@ impl<K: Kernel> KeyFile<K> {
         lock: bool,
     ) -> Result<Option<Self>, Trouble> {
         let kernel = &actor.kernel;
+        let sharing = Sharing::of(actor, path, step);
         for attempt in 0..ATTEMPTS {
             let make_now = make == Make::First && attempt % 2 == 0;
             let opened = if make_now {
                 Err(Errno::ENOENT)
             } else {
-                kernel.open(path, Open::Existing)
+                open_existing(kernel, path, sharing)
             };
             let (fd, made) = match opened {
                 Ok(fd) => (fd, false),
                 Err(Errno::ENOENT) if make == Make::No => return Ok(None),
                 Err(Errno::ENOENT) => match actor.make_key_file(path) {
+                    // A lock that excludes needs a file open for writing.
+                    Ok(fd) if sharing.is_for_semaphore() => {
+                        kernel.close(fd);
+                        continue;
+                    }
                     Ok(fd) => (fd, true),
                     Err(Errno::EEXIST) => continue,
                     Err(errno) => return Err(Trouble::system(step, errno, path)),
@@ -98,7 +141,8 @@ impl<K: Kernel> KeyFile<K> {
             };
             // Without waiting, so it does no harm to look only afterwards whose file it is; and
             // what is seen then, above all that it was not unlinked meanwhile, stays so.
-            let exclusive = lock && kernel.flock(fd, FileLock::Exclusive, Wait::No).is_ok();
+            let exclusive =
+                lock && lock_file(kernel, fd, sharing, FileLock::Exclusive, Wait::No).is_ok();
             match kernel.fstat(fd) {
                 Ok(stat) => {
                     let file = KeyFile {
@@ -111,6 +155,7 @@ impl<K: Kernel> KeyFile<K> {
                         deleted: false,
                         exclusive: Cell::new(exclusive),
                         asleep: Cell::new(false),
+                        sharing,
                     };
                     if stat.links == 0 {
                         continue;
@@ -118,7 +163,7 @@ impl<K: Kernel> KeyFile<K> {
                     if let Some(fault) = fault(actor, &stat) {
                         return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
                     }
-                    let wanted = actor.options.access.key_file_mode();
+                    let wanted = actor.key_file_mode();
                     // A umask may have taken the owner's rights too. And real Qt gives its files
                     // to the group, any member of which could then keep our locks.
                     let lacks = made && stat.mode & 0o600 != 0o600;
@@ -156,7 +201,7 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Takes a lock.
     pub fn take(&self, lock: FileLock, wait: Wait) -> Result<(), Trouble> {
-        match self.kernel.flock(self.fd, lock, wait) {
+        match self.lock_file(lock, wait) {
             Ok(()) => {
                 self.exclusive.set(lock == FileLock::Exclusive);
                 Ok(())
@@ -166,10 +211,14 @@ impl<K: Kernel> KeyFile<K> {
         }
     }
 
+    fn lock_file(&self, lock: FileLock, wait: Wait) -> Result<(), Errno> {
+        lock_file(&self.kernel, self.fd, self.sharing, lock, wait)
+    }
+
     /// Takes the lock exclusively if nobody else has any; says whether it did. A shared lock
     /// held before is gone either way.
     pub fn try_exclusive(&self) -> bool {
-        let taken = self.kernel.flock(self.fd, FileLock::Exclusive, Wait::No);
+        let taken = self.lock_file(FileLock::Exclusive, Wait::No);
         self.exclusive.set(taken.is_ok());
         taken.is_ok()
     }
@@ -207,7 +256,7 @@ impl<K: Kernel> KeyFile<K> {
     /// Gives the lock back and keeps the file open, which keeps its inode number (and so its
     /// key) from being given to another file.
     pub fn release(&self) {
-        let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
+        let _ = self.lock_file(FileLock::Unlock, Wait::No);
         self.exclusive.set(false);
     }
 
@@ -235,10 +284,10 @@ impl<K: Kernel> KeyFile<K> {
             self.asleep.set(false);
             return Ok(self);
         }
-        let opened = if kept {
+        let opened = if kept && !self.sharing.is_for_semaphore() {
             kernel.reopen(self.fd)
         } else {
-            kernel.open(&self.path, Open::Existing)
+            open_existing(kernel, &self.path, self.sharing)
         };
         match opened {
             Ok(fd) if same(fd) => Ok(KeyFile {
@@ -251,6 +300,7 @@ impl<K: Kernel> KeyFile<K> {
                 deleted: self.deleted,
                 exclusive: Cell::new(false),
                 asleep: Cell::new(false),
+                sharing: self.sharing,
             }),
             Ok(fd) => {
                 kernel.close(fd);
@@ -277,6 +327,7 @@ impl<K: Kernel> KeyFile<K> {
             deleted: true,
             exclusive: Cell::new(false),
             asleep: Cell::new(false),
+            sharing: Sharing::No,
         };
         // Judged as it was when it still had its link.
         let was = FileStat { links: 1, ..stat };
@@ -296,10 +347,56 @@ impl<K: Kernel> KeyFile<K> {
     /// has never held anything: a native key may be any file.
     pub fn unlink(&self) {
         let linked = || self.kernel.fstat(self.fd).is_ok_and(|now| now.links > 0);
-        if self.stat.size == 0 && !self.deleted && linked() {
+        if self.stat.size == 0 && !self.deleted && linked() && !self.leads_to_another() {
             let _ = self.kernel.unlink(&self.path);
         }
     }
+}
+
+impl<K: Kernel> KeyFile<K> {
+    /// Whether it leads to an object that is still there, besides the one that it was opened for.
+    fn leads_to_another(&self) -> bool {
+        let found = |project: u8| {
+            let key = key::ftok(project, self.stat.dev, self.stat.ino);
+            let gone = Err(Errno::ENOENT);
+            let of_file = |other: &IpcKey| other << 8 == key << 8;
+            self.kernel.shm_find(key) != gone
+                || self.kernel.sem_find(key) != gone
+                // The same file, by another project id.
+                || self.kernel.shm_keys().iter().any(of_file)
+                || self.kernel.sem_keys().iter().any(of_file)
+        };
+        match self.sharing {
+            Sharing::No => false,
+            Sharing::ForSegment(project) | Sharing::ForSemaphore(project) => found(project),
+        }
+    }
+}
+
+fn open_existing<K: Kernel>(kernel: &K, path: &Path, sharing: Sharing) -> Result<Fd, Errno> {
+    if sharing.is_for_semaphore() {
+        kernel.named_open(path, true)
+    } else {
+        kernel.open(path, Open::Existing)
+    }
+}
+
+fn lock_file<K: Kernel>(
+    kernel: &K,
+    fd: Fd,
+    sharing: Sharing,
+    lock: FileLock,
+    wait: Wait,
+) -> Result<(), Errno> {
+    let Sharing::ForSemaphore(project) = sharing else {
+        return kernel.flock(fd, lock, wait);
+    };
+    let answer = kernel.range_lock(fd, users(project), lock, wait);
+    if answer.is_err() {
+        // As flock, which gives the old lock up before it asks for the new one.
+        let _ = kernel.range_lock(fd, users(project), FileLock::Unlock, Wait::No);
+    }
+    answer
 }
 
 impl<K: Kernel> Drop for KeyFile<K> {

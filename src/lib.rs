@@ -35,6 +35,7 @@ mod bridge;
 mod deleted;
 mod error;
 mod key_file;
+mod named;
 mod notes;
 mod place;
 mod segment;

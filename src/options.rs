@@ -34,6 +34,16 @@ pub enum InTheWay {
     Fail,
 }
 
+/// Whose words to answer in: those of the Qt that is loaded. Not a policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Qt up to 6.5; also without any Qt.
+    #[default]
+    Qt5,
+    /// Qt 6.6 and later.
+    Qt66,
+}
+
 /// How long `create()`, `attach()` and `detach()` of another process may be waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
@@ -172,6 +182,15 @@ pub fn set_qt_version(version: &str) {
     if let Some(generation) = Generation::from_version(version) {
         let mut process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
         process.1 = Some(generation);
+    }
+}
+
+/// Whose words to answer in.
+pub(crate) fn dialect() -> Dialect {
+    let (_, generation) = *PROCESS.read().unwrap_or_else(PoisonError::into_inner);
+    match generation {
+        Some(Generation::Qt66) => Dialect::Qt66,
+        _ => Dialect::Qt5,
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::kernel::{Errno, FileKind, Kernel};
-use crate::key::{self, Key};
+use crate::key::{self, Key, KeyType, NativeKey};
 
 use crate::actor::Actor;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
@@ -28,6 +28,8 @@ pub(crate) struct Place {
 pub(crate) struct Places {
     pub machine: Place,
     pub aside: Place,
+    /// Whether the files are those of POSIX objects, and not key files.
+    pub posix: bool,
 }
 
 impl Places {
@@ -41,6 +43,24 @@ impl Places {
         Self::of_files(path, None, uid)
     }
 
+    /// The places of a `QNativeIpcKey`. Of a POSIX name that is none: those of no key.
+    pub fn of_native_ipc_key(key: &NativeKey, uid: u32) -> Self {
+        if key.kind() == KeyType::Posix {
+            let (segment, semaphore) = key.objects().unwrap_or_default();
+            let places = Self::of_files(&segment, Some(&semaphore), uid);
+            return Places {
+                posix: true,
+                ..places
+            };
+        }
+        Self::of_files(&key.segment(), Some(&key.semaphore()), uid)
+    }
+
+    /// The places of a `QNativeIpcKey` of a `QSystemSemaphore`.
+    pub fn of_native_ipc_semaphore(key: &NativeKey, uid: u32) -> Self {
+        Self::of_native_ipc_key(&key.of_semaphore(), uid)
+    }
+
     fn of_files(segment: &Path, semaphore: Option<&Path>, uid: u32) -> Self {
         let path = |parts: &[&[u8]]| Arc::from(Path::new(OsStr::from_bytes(&parts.concat())));
         let directory = format!("qshm-{uid}");
@@ -52,6 +72,7 @@ impl Places {
                 semaphore: semaphore.map(beside),
                 directory: Some(path(&[parent, directory.as_bytes()])),
             },
+            posix: false,
             machine: Place {
                 directory: None,
                 segment: segment.into(),

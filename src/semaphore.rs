@@ -16,7 +16,6 @@ use std::time::Duration;
 use crate::actor::Actor;
 use crate::deleted::{self, Leads};
 use crate::kernel::{Errno, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Wait};
-use crate::key::ipc_key;
 use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::{Obstacle, Step, Trouble};
@@ -231,7 +230,7 @@ pub(crate) fn usable_key<K: Kernel>(
     path: &Path,
     stat: &FileStat,
 ) -> Result<IpcKey, Trouble> {
-    match ipc_key(actor.options.generation, path, stat) {
+    match actor.ipc_key(path, stat) {
         0 => Err(Trouble::system(Step::Key, Errno::EINVAL, path)),
         key => Ok(key),
     }

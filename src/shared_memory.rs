@@ -1,6 +1,8 @@
 //! `QSharedMemory`, call by call.
 
+mod chosen;
 mod lock;
+mod named_lock;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -8,19 +10,23 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use crate::actor::Actor;
 use crate::diagnosis::{self, Diagnosis};
+#[allow(unused_imports)] // Named in the documentation.
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Linux};
-use crate::key::{self, Key};
+use crate::key::{self, Key, NativeKey};
+use crate::named;
 use crate::notes::{self, Guard};
-use crate::options::OptionsUpdate;
+use crate::options::{self, Dialect, OptionsUpdate};
 use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
 use crate::semaphore::Semaphore;
 use crate::texts::{self, Call};
 use crate::trouble::Trouble;
 
+use chosen::Chosen;
 use lock::LockKey;
+use named_lock::NamedLock;
 
 /// How the memory is attached: `QSharedMemory::AccessMode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,34 +57,11 @@ pub struct SharedMemory<K: Kernel = Linux> {
     data: AtomicUsize,
     size: AtomicUsize,
     semaphore: AtomicI32,
+    /// The same of a POSIX semaphore.
+    named_lock: NamedLock,
     /// The process that is between lock() and unlock() by this object; 0 if none. A forked child
     /// is not.
     locked_by: AtomicI32,
-}
-
-/// Which segment `setKey()` or `setNativeKey()` chose.
-#[derive(Clone, Debug)]
-enum Chosen {
-    Key(Key),
-    Native(PathBuf),
-}
-
-impl Chosen {
-    /// The segment's key file; empty without a key.
-    fn file(&self) -> PathBuf {
-        match self {
-            Chosen::Key(key) => key.segment_file(),
-            Chosen::Native(path) => path.clone(),
-        }
-    }
-
-    /// Where its objects are.
-    fn places(&self, uid: u32) -> Places {
-        match self {
-            Chosen::Key(key) => Places::of_key(key, uid),
-            Chosen::Native(path) => Places::of_native_key(path, uid),
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -88,9 +71,17 @@ struct State<K: Kernel> {
     /// Where the objects of the key are for this user, made once: paths take time.
     places: Option<(u32, Places)>,
     lock: LockKey,
-    attached: Option<Attached<K>>,
+    attached: Option<Segment<K>>,
     semaphore: Option<Semaphore<K>>,
+    named: named_lock::State<K>,
     error: Error,
+}
+
+/// What is attached.
+#[derive(Debug)]
+enum Segment<K: Kernel> {
+    SystemV(Attached<K>),
+    Posix(named::Attached),
 }
 
 impl<K: Kernel> State<K> {
@@ -134,11 +125,13 @@ impl<K: Kernel> SharedMemory<K> {
                 lock: LockKey::Unset,
                 attached: None,
                 semaphore: None,
+                named: named_lock::State::new(),
                 error: Error::none(),
             }),
             data: AtomicUsize::new(0),
             size: AtomicUsize::new(0),
             semaphore: AtomicI32::new(NONE),
+            named_lock: NamedLock::new(),
             locked_by: AtomicI32::new(0),
         }
     }
@@ -148,12 +141,15 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     fn actor(&self, state: &State<K>) -> Actor<K> {
-        let actor = Actor::new(&self.kernel, self.identity, state.options);
+        let mut actor = Actor::new(&self.kernel, self.identity, state.options);
+        if let Chosen::Ipc(key) = &state.chosen {
+            actor = actor.with_native_key(key);
+        }
         if !actor.identity.acting_as_root {
             return actor;
         }
-        match state.chosen.file().parent() {
-            Some(directory) => actor.in_directory(directory),
+        match state.chosen.directory() {
+            Some(directory) => actor.in_directory(&directory),
             None => actor,
         }
     }
@@ -164,10 +160,11 @@ impl<K: Kernel> SharedMemory<K> {
         state.options = update.or(state.options);
     }
 
-    /// `QSharedMemory::setKey()`: detaches, unless the key stays the same.
+    /// `QSharedMemory::setKey()`: detaches, unless the key stays the same. (With Qt 6.6 and later
+    /// it detaches then, too.)
     pub fn set_key(&self, key: Key) {
         let mut state = self.state();
-        if let Chosen::Key(old) = &state.chosen {
+        if let (Chosen::Key(old), Dialect::Qt5) = (&state.chosen, options::dialect()) {
             if *old == key || old.is_empty() && key.is_empty() {
                 return;
             }
@@ -183,12 +180,27 @@ impl<K: Kernel> SharedMemory<K> {
         let same = match &state.chosen {
             Chosen::Native(old) => *old == path,
             Chosen::Key(old) => old.is_null() && path.as_os_str().is_empty(),
+            Chosen::Ipc(_) => false,
         };
         if !same {
             self.leave(&mut state);
             state.chosen = Chosen::Native(path);
             state.places = None;
         }
+    }
+
+    /// `QSharedMemory::setNativeKey()` of Qt 6.6 and later: detaches. From then on errors have the
+    /// words of these versions.
+    pub fn set_native_ipc_key(&self, key: NativeKey) {
+        let mut state = self.state();
+        self.leave(&mut state);
+        state.chosen = Chosen::Ipc(key);
+        state.places = None;
+    }
+
+    /// A key of a type that there is not on this system: nothing happens but the error.
+    pub(crate) fn refuse_key_type(&self) {
+        self.state().error = texts::unsupported_key_type("QSharedMemory::setNativeKey");
     }
 
     /// `QSharedMemory::nativeKey()`: the path of the machine-wide key file; empty without a key.
@@ -222,8 +234,12 @@ impl<K: Kernel> SharedMemory<K> {
         let Ok(size) = usize::try_from(size) else {
             return fail(state, texts::invalid_size());
         };
+        let posix = state.chosen.is_posix();
         if state.attached.is_some() {
-            return fail(state, texts::already_exists());
+            return fail(state, texts::already_exists(posix));
+        }
+        if posix {
+            return self.create_posix(state, &actor, &places, size, mode);
         }
         match Attached::create(&actor, &places, size, mode == AccessMode::ReadOnly) {
             Ok(Created::New(attached, semaphore)) => {
@@ -234,10 +250,10 @@ impl<K: Kernel> SharedMemory<K> {
                         None => self.keep(state, semaphore),
                     }
                 }
-                self.enter(state, attached);
+                self.enter(state, Segment::SystemV(attached));
                 true
             }
-            Ok(Created::Exists) => fail(state, texts::already_exists()),
+            Ok(Created::Exists) => fail(state, texts::already_exists(posix)),
             Err(trouble) => fail_by(state, &actor, &trouble, Call::Create),
         }
     }
@@ -262,16 +278,19 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(None) => return fail(state, texts::no_key(Call::Attach)),
             Err(error) => return fail(state, error),
         };
+        if state.chosen.is_posix() {
+            return self.attach_posix(state, &actor, &places, mode);
+        }
         if key::name_too_long(&places.machine.segment) {
-            return fail(state, texts::not_found(false));
+            return fail(state, texts::not_found(state.chosen.finding(false)));
         }
         match Attached::attach(&actor, &places, mode == AccessMode::ReadOnly) {
             Ok(Found::Segment(attached)) => {
-                self.enter(state, attached);
+                self.enter(state, Segment::SystemV(attached));
                 true
             }
             Ok(Found::Nothing { key_file, obstacle }) => {
-                let mut error = texts::not_found(key_file);
+                let mut error = texts::not_found(state.chosen.finding(key_file));
                 if let Some(obstacle) = obstacle {
                     error = error.with_detail(diagnosis::explain(&actor, &places, &obstacle));
                 }
@@ -321,52 +340,13 @@ impl<K: Kernel> SharedMemory<K> {
         Diagnosis::of(&actor, &state.chosen.places(actor.identity.uid))
     }
 
-    /// What Qt does first in `create()` and `attach()`: the lock follows the key. The places of
-    /// the segment; `None` without a key.
-    fn begin(
-        &self,
-        state: &mut State<K>,
-        actor: &Actor<K>,
-        call: Call,
-    ) -> Result<Option<Places>, Error> {
-        let places = state.places(actor.identity.uid);
-        let native = matches!(state.chosen, Chosen::Native(_));
-        if places.machine.segment.as_os_str().is_empty() || native {
-            if matches!(state.lock, LockKey::Of(_)) {
-                self.change_lock(state, actor, LockKey::Failed);
-            }
-            if state.lock == LockKey::Failed {
-                return Err(texts::lock_key_failed(ErrorKind::KeyError));
-            }
-            // Qt takes the lock of a key that is empty but not null, and can't.
-            let tries_to_lock = matches!(&state.chosen, Chosen::Key(key) if !key.is_null());
-            if call == Call::Create || tries_to_lock {
-                state.lock = LockKey::Failed;
-            }
-            if tries_to_lock {
-                return Err(texts::unable_to_lock(call.function()));
-            }
-        } else {
-            if places
-                .machine
-                .semaphore
-                .as_deref()
-                .is_some_and(key::name_too_long)
-            {
-                self.change_lock(state, actor, LockKey::Failed);
-                return Err(texts::lock_key_failed(ErrorKind::KeyError));
-            }
-            if state.lock != LockKey::Of(places.clone()) {
-                self.change_lock(state, actor, LockKey::Of(places.clone()));
-            }
-        }
-        let empty = places.machine.segment.as_os_str().is_empty();
-        Ok((!empty).then_some(places))
-    }
-
-    fn enter(&self, state: &mut State<K>, attached: Attached<K>) {
-        self.size.store(attached.size(), Ordering::Release);
-        self.data.store(attached.address(), Ordering::Release);
+    fn enter(&self, state: &mut State<K>, attached: Segment<K>) {
+        let (address, size) = match &attached {
+            Segment::SystemV(attached) => (attached.address(), attached.size()),
+            Segment::Posix(attached) => (attached.address(), attached.size()),
+        };
+        self.size.store(size, Ordering::Release);
+        self.data.store(address, Ordering::Release);
         state.attached = Some(attached);
         state.error = Error::none();
     }
@@ -379,6 +359,10 @@ impl<K: Kernel> SharedMemory<K> {
         self.data.store(0, Ordering::Release);
         self.size.store(0, Ordering::Release);
         let actor = self.actor(state);
+        let attached = match attached {
+            Segment::SystemV(attached) => attached,
+            Segment::Posix(attached) => return self.leave_posix(state, &actor, attached),
+        };
         let held = self.locked_by.load(Ordering::Acquire) == self.kernel.getpid();
         if held {
             notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
@@ -402,10 +386,11 @@ fn fail_by<K: Kernel>(
     trouble: &Trouble,
     call: Call,
 ) -> bool {
-    let native = matches!(state.chosen, Chosen::Native(_));
     let places = state.places(actor.identity.uid);
-    let error =
-        texts::of_segment(trouble, call, native).with_detail(detail(actor, &places, trouble));
+    let error = state
+        .chosen
+        .error_of(trouble, call)
+        .with_detail(detail(actor, &places, trouble));
     if texts::is_of_lock_key(&error) && state.semaphore.is_none() {
         state.lock = LockKey::Failed;
     }
@@ -421,6 +406,9 @@ fn fail<K: Kernel>(state: &mut State<K>, error: Error) -> bool {
 pub(crate) fn detail<K: Kernel>(actor: &Actor<K>, places: &Places, trouble: &Trouble) -> String {
     let name = |path: &Path| path.display().to_string();
     match trouble {
+        Trouble::InTheWay(obstacle) if places.posix => {
+            named::explain(actor, &places.machine, obstacle)
+        }
         Trouble::InTheWay(obstacle) => diagnosis::explain(actor, places, obstacle),
         Trouble::Busy(path) => format!(
             "another process keeps {} locked for longer than {} ms",
@@ -437,9 +425,10 @@ impl<K: Kernel> Drop for SharedMemory<K> {
         let mut state = self.state();
         let state = &mut *state;
         self.leave(state);
-        if state.semaphore.is_some() {
+        if state.semaphore.is_some() || state.named.is_open() {
             let actor = self.actor(state);
             self.change_lock(state, &actor, LockKey::Unset);
         }
+        state.named.end(&self.kernel);
     }
 }

@@ -1,5 +1,8 @@
 //! `QSystemSemaphore`, call by call.
 
+mod posix;
+
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -7,9 +10,9 @@ use crate::actor::Actor;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
-use crate::key::{self, Key};
+use crate::key::{self, Key, KeyType, NativeKey};
 use crate::notes::Guard;
-use crate::options::OptionsUpdate;
+use crate::options::{self, Dialect, OptionsUpdate};
 use crate::place::Places;
 use crate::semaphore::{self, Role, Semaphore};
 use crate::shared_memory::detail;
@@ -54,14 +57,61 @@ pub struct SystemSemaphore<K: Kernel = Linux> {
     state: Mutex<State<K>>,
     /// The semaphore's id, beside the state: operations need no more.
     id: AtomicI32,
+    /// The same of a POSIX semaphore.
+    named: posix::Named,
+}
+
+/// What `setKey()` or `setNativeKey()` chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chosen {
+    Key(Key),
+    Ipc(NativeKey),
+}
+
+impl Chosen {
+    fn is_empty(&self) -> bool {
+        match self {
+            Chosen::Key(key) => key.is_empty(),
+            Chosen::Ipc(key) => key.is_empty(),
+        }
+    }
+
+    fn is_posix(&self) -> bool {
+        matches!(self, Chosen::Ipc(key) if key.kind() == KeyType::Posix)
+    }
+
+    fn dialect(&self) -> Dialect {
+        match self {
+            Chosen::Key(_) => options::dialect(),
+            Chosen::Ipc(_) => Dialect::Qt66,
+        }
+    }
+
+    /// The directory that its files are in.
+    fn directory(&self) -> Option<PathBuf> {
+        let file = match self {
+            Chosen::Key(key) => key.semaphore_file(),
+            Chosen::Ipc(_) if self.is_posix() => return Some(key::SHM_DIRECTORY.into()),
+            Chosen::Ipc(key) => key.segment(),
+        };
+        file.parent().map(PathBuf::from)
+    }
+
+    fn places(&self, uid: u32) -> Places {
+        match self {
+            Chosen::Key(key) => Places::of_key(key, uid),
+            Chosen::Ipc(key) => Places::of_native_ipc_semaphore(key, uid),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct State<K: Kernel> {
     options: OptionsUpdate,
-    key: Key,
+    key: Chosen,
     initial: i32,
     semaphore: Option<Semaphore<K>>,
+    posix: posix::State<K>,
     error: Error,
 }
 
@@ -87,12 +137,14 @@ impl<K: Kernel> SystemSemaphore<K> {
             identity,
             state: Mutex::new(State {
                 options: OptionsUpdate::default(),
-                key: Key::null(),
+                key: Chosen::Key(Key::null()),
                 initial: 0,
                 semaphore: None,
+                posix: posix::State::new(),
                 error: Error::none(),
             }),
             id: AtomicI32::new(NONE),
+            named: posix::Named::new(),
         }
     }
 
@@ -101,9 +153,12 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     fn actor(&self, state: &State<K>) -> Actor<K> {
-        let actor = Actor::new(&self.kernel, self.identity, state.options);
-        match state.key.semaphore_file().parent() {
-            Some(directory) => actor.in_directory(directory),
+        let mut actor = Actor::new(&self.kernel, self.identity, state.options);
+        if let Chosen::Ipc(key) = &state.key {
+            actor = actor.with_native_key(&key.of_semaphore());
+        }
+        match state.key.directory() {
+            Some(directory) => actor.in_directory(&directory),
             None => actor,
         }
     }
@@ -123,17 +178,36 @@ impl<K: Kernel> SystemSemaphore<K> {
     /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied),
     /// [`OutOfResources`](crate::ErrorKind::OutOfResources), [`Busy`](crate::ErrorKind::Busy).
     pub fn set_key(&self, key: Key, initial: i32, mode: OpenMode) {
+        self.set(Chosen::Key(key), initial, mode);
+    }
+
+    /// `QSystemSemaphore::setNativeKey()` of Qt 6.6 and later: as [`set_key`](Self::set_key), with
+    /// errors in the words of these versions.
+    pub fn set_native_ipc_key(&self, key: NativeKey, initial: i32, mode: OpenMode) {
+        self.set(Chosen::Ipc(key), initial, mode);
+    }
+
+    /// A key of a type that there is not on this system: nothing happens but the error.
+    pub(crate) fn refuse_key_type(&self) {
+        self.state().error = texts::unsupported_key_type("QSystemSemaphore::setNativeKey");
+    }
+
+    fn set(&self, key: Chosen, initial: i32, mode: OpenMode) {
         let mut state = self.state();
         let state = &mut *state;
-        let same = state.key == key || state.key.is_empty() && key.is_empty();
-        if same && mode == OpenMode::Open {
+        let empty = state.key.is_empty() && key.is_empty() && key.dialect() == Dialect::Qt5;
+        if (state.key == key || empty) && mode == OpenMode::Open {
             return;
         }
         state.error = Error::none();
         self.close(state);
         state.key = key;
         state.initial = initial;
-        self.open(state, mode == OpenMode::Create);
+        if state.key.is_posix() && !state.key.is_empty() {
+            self.open_posix(state, mode == OpenMode::Create);
+        } else {
+            self.open(state, mode == OpenMode::Create);
+        }
     }
 
     /// `QSystemSemaphore::acquire()`: takes one, and waits until there is one to take.
@@ -141,6 +215,9 @@ impl<K: Kernel> SystemSemaphore<K> {
     /// # Errors
     /// Those of [`set_key`](Self::set_key).
     pub fn acquire(&self) -> bool {
+        if let Some(answer) = self.acquire_posix() {
+            return answer;
+        }
         self.change(-1, Wait::Forever)
     }
 
@@ -158,10 +235,14 @@ impl<K: Kernel> SystemSemaphore<K> {
             log::warn!(target: "qt", "QSystemSemaphore::release: n is negative.");
             return false;
         }
+        if let Some(answer) = self.release_posix(n) {
+            return answer;
+        }
         if let Ok(n) = i16::try_from(n) {
             return self.change(n, Wait::No);
         }
-        self.state().error = texts::of_operation(Errno::ERANGE);
+        let mut state = self.state();
+        state.error = operation_error(state.key.dialect(), Errno::ERANGE);
         false
     }
 
@@ -196,7 +277,8 @@ impl<K: Kernel> SystemSemaphore<K> {
                 }
             }
         }
-        self.state().error = texts::of_operation(errno);
+        let mut state = self.state();
+        state.error = operation_error(state.key.dialect(), errno);
         false
     }
 
@@ -206,11 +288,14 @@ impl<K: Kernel> SystemSemaphore<K> {
             return Some(semaphore.id());
         }
         if state.key.is_empty() {
-            state.error = texts::empty_semaphore_key();
+            state.error = match &state.key {
+                Chosen::Key(_) => texts::empty_semaphore_key(),
+                Chosen::Ipc(key) => texts::empty_semaphore_key_66(key.kind()),
+            };
             return None;
         }
         let actor = self.actor(state);
-        let places = Places::of_key(&state.key, actor.identity.uid);
+        let places = state.key.places(actor.identity.uid);
         if places
             .machine
             .semaphore
@@ -232,14 +317,18 @@ impl<K: Kernel> SystemSemaphore<K> {
                 Some(id)
             }
             Err(trouble) => {
-                state.error =
-                    texts::of_semaphore(&trouble).with_detail(detail(&actor, &places, &trouble));
+                let error = match state.key.dialect() {
+                    Dialect::Qt5 => texts::of_semaphore(&trouble),
+                    Dialect::Qt66 => texts::of_semaphore_66(&trouble),
+                };
+                state.error = error.with_detail(detail(&actor, &places, &trouble));
                 None
             }
         }
     }
 
     fn close(&self, state: &mut State<K>) {
+        self.close_posix(state);
         self.id.store(NONE, Ordering::Release);
         if let Some(semaphore) = state.semaphore.take() {
             semaphore.close(&self.actor(state));
@@ -264,5 +353,13 @@ impl<K: Kernel> Drop for SystemSemaphore<K> {
     fn drop(&mut self) {
         let mut state = self.state();
         self.close(&mut state);
+        state.posix.end(&self.kernel);
+    }
+}
+
+fn operation_error(dialect: Dialect, errno: Errno) -> Error {
+    match dialect {
+        Dialect::Qt5 => texts::of_operation(errno),
+        Dialect::Qt66 => texts::of_operation_66(errno),
     }
 }

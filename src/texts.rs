@@ -1,8 +1,17 @@
 //! Qt's texts for what can go wrong, by Qt's rules for which function names itself.
 
+mod since_66;
+
 use crate::error::{Error, ErrorKind};
 use crate::kernel::Errno;
 use crate::trouble::{Step, Trouble};
+
+use since_66::SHM_OPEN;
+pub(crate) use since_66::{
+    empty_semaphore_key_66, lock_key_failed_66, no_posix_segment, of_operation_66,
+    of_posix_operation, of_segment_66, of_semaphore_66, of_semaphore_call, semaphore_name_too_long,
+    unsupported_key_type,
+};
 
 /// The Qt call during which something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,12 +68,13 @@ pub(crate) fn invalid_size() -> Error {
 }
 
 /// `create()` of a segment that is in use.
-pub(crate) fn already_exists() -> Error {
-    Error::new(
-        ErrorKind::AlreadyExists,
-        "%1: already exists",
-        "QSharedMemory::create",
-    )
+pub(crate) fn already_exists(posix: bool) -> Error {
+    let function = if posix {
+        SHM_OPEN
+    } else {
+        "QSharedMemory::create"
+    };
+    Error::new(ErrorKind::AlreadyExists, "%1: already exists", function)
 }
 
 /// A segment's call without any key.
@@ -76,21 +86,25 @@ pub(crate) fn no_key(call: Call) -> Error {
     Error::new(ErrorKind::KeyError, template, "QSharedMemory::handle:")
 }
 
+/// How Qt finds that a segment is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// There is no key file.
+    NoKeyFile,
+    /// The same in Qt 6.6 and later.
+    NoKeyFile66,
+    /// There is a key file.
+    NoSegment,
+}
+
 /// `attach()` without a segment.
-pub(crate) fn not_found(key_file: bool) -> Error {
-    if key_file {
-        Error::new(
-            ErrorKind::NotFound,
-            "%1: doesn't exist",
-            "QSharedMemory::attach (shmget)",
-        )
-    } else {
-        Error::new(
-            ErrorKind::NotFound,
-            "%1: UNIX key file doesn't exist",
-            "QSharedMemory::handle:",
-        )
-    }
+pub(crate) fn not_found(finding: Finding) -> Error {
+    let (template, function) = match finding {
+        Finding::NoKeyFile => ("%1: UNIX key file doesn't exist", "QSharedMemory::handle:"),
+        Finding::NoKeyFile66 => ("%1: doesn't exist", "QSharedMemory::handle"),
+        Finding::NoSegment => ("%1: doesn't exist", "QSharedMemory::attach (shmget)"),
+    };
+    Error::new(ErrorKind::NotFound, template, function)
 }
 
 /// What Qt makes of the error of a system call.

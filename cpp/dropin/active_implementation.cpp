@@ -45,7 +45,7 @@ bool answersToMark(QObject *volatile object)
 }
 
 // In a static library, asking has to bring the classes along.
-[[gnu::used]] const char *const classes = &dropin::sharedMemoryPart;
+[[gnu::used]] const void *const classes = &dropin::sharedMemoryPart;
 
 } // namespace
 

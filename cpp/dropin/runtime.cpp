@@ -5,9 +5,12 @@
 #include <qshm/log.h>
 #include <qshm/options.h>
 
+#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qloggingcategory.h>
+
+#include <cstring>
 
 namespace qshm {
 namespace dropin {
@@ -57,7 +60,7 @@ bool prepareOnce()
     return true;
 }
 
-[[gnu::used]] const char *const parts[] = { &sharedMemoryPart, &systemSemaphorePart };
+[[gnu::used]] const void *const parts[] = { &sharedMemoryPart, &systemSemaphorePart };
 
 } // namespace
 
@@ -72,12 +75,11 @@ QByteArray tempPath()
     return QFile::encodeName(QDir::tempPath());
 }
 
-QString filledIn(const QString &translated, const Error &error)
+QString filledIn(const Error &error, const QString &translated, const QString &inner)
 {
     const QByteArray pattern = translated.toUtf8();
-    Error inTheirWords = error;
-    inTheirWords.pattern = viewOf(pattern);
-    const std::string text = inTheirWords.text();
+    const QByteArray innerPattern = inner.toUtf8();
+    const std::string text = error.text(viewOf(pattern), viewOf(innerPattern));
     return QString::fromUtf8(text.data(), int(text.size()));
 }
 

@@ -16,10 +16,6 @@
 
 #include <string_view>
 
-#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
-#    error "qshm::dropin does not know the QSharedMemory of Qt 6.6 and later yet"
-#endif
-
 namespace qshm {
 namespace dropin {
 
@@ -31,8 +27,8 @@ void prepare();
 /// versions of Qt differ in what they make of it.
 QByteArray tempPath();
 
-/// A translated Error::pattern filled in, with the detail behind it.
-QString filledIn(const QString &translated, const Error &error);
+/// An error in Qt's words: its pattern, translated, and the inner one where it has one.
+QString filledIn(const Error &error, const QString &translated, const QString &inner = QString());
 
 inline std::string_view viewOf(const QByteArray &bytes)
 {
@@ -40,14 +36,15 @@ inline std::string_view viewOf(const QByteArray &bytes)
 }
 
 /// For tr(), which wants a NUL at the end.
-inline QByteArray patternOf(const Error &error)
+inline QByteArray patternOf(std::string_view pattern)
 {
-    return { error.pattern.data(), int(error.pattern.size()) };
+    return { pattern.data(), int(pattern.size()) };
 }
 
 /// In a static library each class is an object file of its own, and one may be taken without the
 /// other. These make it both or none.
-extern const char sharedMemoryPart;
+extern const char *const sharedMemoryPart;
+extern const char sharedMemoryKeyPart;
 extern const char systemSemaphorePart;
 
 } // namespace dropin

@@ -6,12 +6,9 @@
 // that, a parent's delete would lead to Qt's destructor. The meta object itself is Qt's.
 
 #include "../qt/codes.h"
-#include "../qt/object_table.h"
-#include "runtime.h"
+#include "shared_memory_state.h"
 
-#include <qshm/shared_memory.h>
-
-#include <QtCore/qfile.h>
+#include <QtCore/qcoreapplication.h>
 #include <QtCore/qsharedmemory.h>
 
 #include <cstring>
@@ -27,32 +24,20 @@ using Size = int;
 using Size = qsizetype;
 #endif
 
+using qshm::dropin::State;
+using qshm::dropin::stateOf;
+
 static_assert(sizeof(QSharedMemory) == sizeof(QObject),
               "the state is in a table because the object has no room for it");
 
-struct State
-{
-    qshm::SharedMemory memory;
-    QString key;
-    // The temp directory that the key was set in.
-    QByteArray temp;
-    // As given to setNativeKey(): there may be no way back from the name of the file.
-    QString nativeKey;
-};
-
 qshm::qt::ObjectTable states;
 
-State *stateOf(const QSharedMemory *object)
-{
-    return static_cast<State *>(states.find(object));
-}
-
-State *newState(const QSharedMemory *object)
+void newState(const QSharedMemory *object)
 {
     qshm::dropin::prepare();
     auto state = std::make_unique<State>();
     states.insert(object, state.get());
-    return state.release();
+    static_cast<void>(state.release());
 }
 
 static_assert(qshm::qt::accessModeOf(QSharedMemory::ReadOnly) == qshm::AccessMode::ReadOnly
@@ -77,6 +62,11 @@ static_assert(errorOf(qshm::ErrorCode::NoError) == QSharedMemory::NoError
 
 // An object may have no state: Qt's constructor made it, in a program that is linked wrongly. It
 // then behaves as one without a key, which beats a crash; activeImplementation() tells.
+
+qshm::dropin::State *qshm::dropin::stateOf(const QSharedMemory *object)
+{
+    return static_cast<State *>(states.find(object));
+}
 
 QSharedMemory::QSharedMemory(QObject *parent) : QObject(parent)
 {
@@ -114,49 +104,6 @@ int QSharedMemory::qt_metacall(QMetaObject::Call call, int id, void **arguments)
 {
     // Neither signals, slots nor properties of its own.
     return QObject::qt_metacall(call, id, arguments);
-}
-
-void QSharedMemory::setKey(const QString &key)
-{
-    State *const state = stateOf(this);
-    if (!state)
-        return;
-    const QByteArray temp = key.isEmpty() ? QByteArray() : qshm::dropin::tempPath();
-    if (key == state->key && temp == state->temp && state->nativeKey.isEmpty())
-        return;
-    state->key = key;
-    state->temp = temp;
-    state->nativeKey = QString();
-    if (key.isNull())
-        state->memory.clearKey();
-    else
-        state->memory.setKey(qshm::dropin::viewOf(key.toUtf8()), qshm::dropin::viewOf(temp));
-}
-
-QString QSharedMemory::key() const
-{
-    const State *const state = stateOf(this);
-    return state ? state->key : QString();
-}
-
-void QSharedMemory::setNativeKey(const QString &key)
-{
-    State *const state = stateOf(this);
-    if (!state || (state->key.isNull() && key == state->nativeKey))
-        return;
-    state->key = QString();
-    state->temp = QByteArray();
-    state->nativeKey = key;
-    state->memory.setNativeKey(qshm::dropin::viewOf(QFile::encodeName(key)));
-}
-
-QString QSharedMemory::nativeKey() const
-{
-    const State *const state = stateOf(this);
-    if (!state || state->key.isEmpty())
-        return state ? state->nativeKey : QString();
-    const std::string path = state->memory.nativeKey();
-    return QFile::decodeName(QByteArray(path.data(), int(path.size())));
 }
 
 bool QSharedMemory::create(Size size, AccessMode mode)
@@ -230,9 +177,14 @@ QString QSharedMemory::errorString() const
     const qshm::Error error = state ? state->memory.error() : qshm::Error();
     if (!error)
         return QString();
-    return qshm::dropin::filledIn(tr(qshm::dropin::patternOf(error).constData()), error);
+    const QString pattern = tr(qshm::dropin::patternOf(error.pattern).constData());
+    if (error.innerPattern.empty())
+        return qshm::dropin::filledIn(error, pattern);
+    const QByteArray inner = qshm::dropin::patternOf(error.innerPattern);
+    return qshm::dropin::filledIn(
+            error, pattern, QCoreApplication::translate("QSystemSemaphore", inner.constData()));
 }
 
 QT_END_NAMESPACE
 
-const char qshm::dropin::sharedMemoryPart = 0;
+const char *const qshm::dropin::sharedMemoryPart = &qshm::dropin::sharedMemoryKeyPart;

@@ -7,6 +7,12 @@
 
 #include <qshm/system_semaphore.h>
 
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+#    include "ipc_keys.h"
+
+#    include <QtCore/qfile.h>
+#endif
+
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qsystemsemaphore.h>
 
@@ -19,6 +25,9 @@ public:
 
     qshm::SystemSemaphore semaphore;
     QString key;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+    QNativeIpcKey ipcKey;
+#endif
 };
 
 namespace {
@@ -42,19 +51,20 @@ static_assert(errorOf(qshm::ErrorCode::NoError) == QSystemSemaphore::NoError
 QString translated(const qshm::Error &error)
 {
     const qshm::qt::Context context = qshm::qt::semaphoreContextOf(error.code, QT_VERSION_MAJOR);
-    return QCoreApplication::translate(context.name, qshm::dropin::patternOf(error).constData(),
+    return QCoreApplication::translate(context.name,
+                                       qshm::dropin::patternOf(error.pattern).constData(),
                                        context.disambiguation);
 }
 
 } // namespace
+
+#if QT_VERSION < QT_VERSION_CHECK(6, 6, 0)
 
 QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessMode mode)
     : d(new QSystemSemaphorePrivate)
 {
     setKey(key, initialValue, mode);
 }
-
-QSystemSemaphore::~QSystemSemaphore() = default;
 
 void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode mode)
 {
@@ -69,6 +79,60 @@ void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode m
                         qshm::dropin::viewOf(qshm::dropin::tempPath()), initialValue,
                         qshm::qt::openModeOf(mode));
 }
+
+#else
+
+QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessMode mode)
+    : QSystemSemaphore(legacyNativeKey(key), initialValue, mode)
+{ }
+
+QSystemSemaphore::QSystemSemaphore(const QNativeIpcKey &key, int initialValue, AccessMode mode)
+    : d(new QSystemSemaphorePrivate)
+{
+    setNativeKey(key, initialValue, mode);
+}
+
+void QSystemSemaphore::setKey(const QString &key, int initialValue, AccessMode mode)
+{
+    setNativeKey(legacyNativeKey(key), initialValue, mode);
+}
+
+void QSystemSemaphore::setNativeKey(const QNativeIpcKey &key, int initialValue, AccessMode mode)
+{
+    if (key == d->ipcKey && mode == Open)
+        return;
+    if (isKeyTypeSupported(key.type())) {
+        d->ipcKey = key;
+        d->key = qshm::dropin::legacyKeyOf(key);
+    }
+    d->semaphore.setNativeKey(quint16(key.type()),
+                              qshm::dropin::viewOf(QFile::encodeName(key.nativeKey())),
+                              initialValue, qshm::qt::openModeOf(mode));
+}
+
+QNativeIpcKey QSystemSemaphore::nativeIpcKey() const
+{
+    return d->ipcKey;
+}
+
+bool QSystemSemaphore::isKeyTypeSupported(QNativeIpcKey::Type type)
+{
+    return qshm::dropin::isSupported(type);
+}
+
+QNativeIpcKey QSystemSemaphore::platformSafeKey(const QString &key, QNativeIpcKey::Type type)
+{
+    return qshm::dropin::platformSafeKey(key, type);
+}
+
+QNativeIpcKey QSystemSemaphore::legacyNativeKey(const QString &key, QNativeIpcKey::Type type)
+{
+    return qshm::dropin::legacyNativeKey(key, "qipc_systemsem_", type);
+}
+
+#endif
+
+QSystemSemaphore::~QSystemSemaphore() = default;
 
 QString QSystemSemaphore::key() const
 {
@@ -93,7 +157,7 @@ QSystemSemaphore::SystemSemaphoreError QSystemSemaphore::error() const
 QString QSystemSemaphore::errorString() const
 {
     const qshm::Error error = d->semaphore.error();
-    return error ? qshm::dropin::filledIn(translated(error), error) : QString();
+    return error ? qshm::dropin::filledIn(error, translated(error)) : QString();
 }
 
 QT_END_NAMESPACE

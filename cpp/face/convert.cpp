@@ -4,7 +4,12 @@ namespace qshm {
 
 Error errorOf(const bridge::ErrorReport &report)
 {
-    return { report.code, viewOf(report.pattern), viewOf(report.function), report.system_error,
+    return { report.code,
+             viewOf(report.pattern),
+             viewOf(report.function),
+             viewOf(report.inner_pattern),
+             viewOf(report.inner_function),
+             report.system_error,
              std::string(report.detail) };
 }
 

@@ -56,6 +56,11 @@ void SharedMemory::setNativeKey(std::string_view path) noexcept
     m_memory->set_native_key(bytesOf(path));
 }
 
+void SharedMemory::setNativeKey(std::uint16_t type, std::string_view name, bool legacy) noexcept
+{
+    m_memory->set_native_ipc_key(type, bytesOf(name), legacy);
+}
+
 std::string SharedMemory::nativeKey() const
 {
     const rust::Vec<std::uint8_t> path = m_memory->native_key();

@@ -55,6 +55,12 @@ void SystemSemaphore::clearKey(OpenMode mode) noexcept
     m_semaphore->clear_key(mode);
 }
 
+void SystemSemaphore::setNativeKey(std::uint16_t type, std::string_view name,
+                                   std::int32_t initialValue, OpenMode mode) noexcept
+{
+    m_semaphore->set_native_ipc_key(type, bytesOf(name), initialValue, mode);
+}
+
 bool SystemSemaphore::acquire() noexcept
 {
     return m_semaphore->acquire();

@@ -126,18 +126,22 @@ std::string LoadedQt::tempPath() const
     return Text(m_strings, m_tempPath).local8Bit();
 }
 
+std::string LoadedQt::translated(std::string_view pattern, qt::Context context) const
+{
+    const std::string text(pattern);
+    return Text(m_strings,
+                [&] { return m_translate(context.name, text.c_str(), context.disambiguation, -1); })
+            .utf8();
+}
+
 Raw LoadedQt::textOf(const Error &error, qt::Context context) const
 {
     if (!error)
         return Raw(m_strings);
-    const std::string pattern(error.pattern);
-    const std::string translated = Text(m_strings, [&] {
-                                       return m_translate(context.name, pattern.c_str(),
-                                                          context.disambiguation, -1);
-                                   }).utf8();
-    Error inTheirWords = error;
-    inTheirWords.pattern = translated;
-    return m_strings.fromUtf8(inTheirWords.text());
+    const std::string inner = error.innerPattern.empty()
+            ? std::string()
+            : translated(error.innerPattern, qt::semaphoreContextOf(error.code, m_major));
+    return m_strings.fromUtf8(error.text(translated(error.pattern, context), inner));
 }
 
 } // namespace preload

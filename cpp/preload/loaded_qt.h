@@ -48,6 +48,8 @@ public:
 private:
     LoadedQt(const link_map *map, const char *version);
 
+    std::string translated(std::string_view pattern, qt::Context context) const;
+
     static const LoadedQt *in(const link_map *map);
     static const LoadedQt *add(LoadedQt *qt);
     bool resolve(const Symbols &symbols);

@@ -51,11 +51,17 @@ struct Error
 {
     /// What kind of error.
     ErrorCode code = ErrorCode::NoError;
-    /// Qt's text, not yet filled in: `%1` stands for `function`, `%2` for `systemError`. Qt's
-    /// translations are found by it. Lives as long as the process.
+    /// Qt's text, not yet filled in: `%1` stands for `function`, `%2` for `systemError` (after
+    /// `error: ` for its strerror(), as in Qt 6.6) or, where there is an `innerPattern`, for
+    /// that. Qt's translations are found by it. Lives as long as the process.
     std::string_view pattern;
     /// Qt's name of the function that failed. Lives as long as the process.
     std::string_view function;
+    /// The semaphore's own error, in the words of Qt 6.6 and later; empty otherwise. Both live as
+    /// long as the process.
+    std::string_view innerPattern;
+    /// What stands for `%1` in it.
+    std::string_view innerFunction;
     /// The system's error number (`errno`), 0 if it is not known.
     int systemError = 0;
     /// What qshm knows more, in English and UTF-8: which object, whose it is, who is attached,
@@ -68,6 +74,8 @@ struct Error
     /// Qt's text in English, filled in, with the detail behind it in parentheses; empty if there
     /// is no error.
     std::string text() const;
+    /// The same with translations of `pattern` and `innerPattern`, in UTF-8.
+    std::string text(std::string_view pattern, std::string_view innerPattern) const;
 };
 
 } // namespace qshm

@@ -69,6 +69,11 @@ public:
     /// `setKey()` of a null `QString`: lets go of the semaphore.
     void clearKey(OpenMode mode = OpenMode::Open) noexcept;
 
+    /// Sets a key as Qt 6.6 and later have it: the number of a `QNativeIpcKey::Type` (0x51: System
+    /// V, 0x100: POSIX realtime) and the name. From then on errors are those of Qt 6.6.
+    void setNativeKey(std::uint16_t type, std::string_view name, std::int32_t initialValue = 0,
+                      OpenMode mode = OpenMode::Open) noexcept;
+
     /// Waits until the value is above 0 and takes one from it.
     bool acquire() noexcept;
     /// Adds `count` to the value.

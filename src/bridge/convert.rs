@@ -29,10 +29,13 @@ pub(super) fn report_of(error: &Error) -> ffi::ErrorReport {
         ErrorKind::Busy => ffi::ErrorCode::Busy,
         ErrorKind::NotSupported => ffi::ErrorCode::NotSupported,
     };
+    let (inner_pattern, inner_function) = error.inner().unwrap_or_default();
     ffi::ErrorReport {
         code,
         pattern: error.template(),
         function: error.function(),
+        inner_pattern,
+        inner_function,
         system_error: error.errno(),
         detail: error.detail().to_owned(),
     }

@@ -57,6 +57,8 @@ impl<T> Held<T> {
                 code: ffi::ErrorCode::UnknownError,
                 pattern: "%1: unknown error %2",
                 function,
+                inner_pattern: "",
+                inner_function: "",
                 system_error: 0,
                 detail: "a fault in qshm, told on standard error".to_owned(),
             },

@@ -10,7 +10,7 @@ use super::ffi;
 use super::held::Held;
 use crate::AccessMode;
 use crate::diagnosis::Diagnosis;
-use crate::key::{Key, temp_dir};
+use crate::key::{Key, KeyType, NativeKey, temp_dir};
 
 pub(super) type SharedMemory = Held<crate::SharedMemory>;
 
@@ -46,6 +46,15 @@ impl SharedMemory {
 
     pub(super) fn set_native_key(&self, path: &[u8]) {
         self.ask((), |memory| memory.set_native_key(path_of(path).to_owned()));
+    }
+
+    pub(super) fn set_native_ipc_key(&self, kind: u16, name: &[u8], legacy: bool) {
+        let name = path_of(name).to_owned();
+        let key = KeyType::from_number(kind).map(|kind| NativeKey::new(kind, name, legacy));
+        self.ask((), |memory| match key {
+            Some(key) => memory.set_native_ipc_key(key),
+            None => memory.refuse_key_type(),
+        });
     }
 
     pub(super) fn native_key(&self) -> Vec<u8> {

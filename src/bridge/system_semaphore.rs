@@ -4,7 +4,7 @@ use super::convert::path_of;
 use super::ffi;
 use super::held::Held;
 use crate::OpenMode;
-use crate::key::{Key, temp_dir};
+use crate::key::{Key, KeyType, NativeKey, temp_dir};
 
 pub(super) type SystemSemaphore = Held<crate::SystemSemaphore>;
 
@@ -41,6 +41,21 @@ impl SystemSemaphore {
     pub(super) fn clear_key(&self, mode: ffi::OpenMode) {
         self.ask((), |semaphore| {
             semaphore.set_key(Key::null(), 0, mode_of(mode));
+        });
+    }
+
+    pub(super) fn set_native_ipc_key(
+        &self,
+        kind: u16,
+        name: &[u8],
+        initial: i32,
+        mode: ffi::OpenMode,
+    ) {
+        let name = path_of(name).to_owned();
+        let key = KeyType::from_number(kind).map(|kind| NativeKey::new(kind, name, false));
+        self.ask((), |semaphore| match key {
+            Some(key) => semaphore.set_native_ipc_key(key, initial, mode_of(mode)),
+            None => semaphore.refuse_key_type(),
         });
     }
 

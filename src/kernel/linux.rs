@@ -8,6 +8,7 @@
 mod as_user;
 mod fork_window;
 mod lock_table;
+mod named;
 mod pid;
 mod proc;
 mod range_locks;
@@ -27,8 +28,8 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, makedev};
 use nix::unistd::{self, AccessFlags};
 
 use super::{
-    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, Open, Process,
-    SemStat, ShmStat, Wait,
+    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open,
+    Process, SemStat, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -89,6 +90,26 @@ fn file_stat(stat: &libc::statx) -> FileStat {
         size: stat.stx_size,
         born: (stat.stx_mask & libc::STATX_BTIME != 0).then_some(stat.stx_btime.tv_sec),
     }
+}
+
+/// Asks again, with growing pauses, while the answer is `EAGAIN`, for as long as `wait` says.
+fn asked_again<T>(wait: Wait, ask: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+    let mut answer = ask();
+    if wait == Wait::No || !matches!(answer, Err(Errno::EAGAIN)) {
+        return answer;
+    }
+    let begin = Instant::now();
+    let is_over = || match wait {
+        Wait::AtMost(time) => begin.elapsed() >= time,
+        Wait::No | Wait::Forever => false,
+    };
+    let mut pause = Duration::from_micros(20);
+    while matches!(answer, Err(Errno::EAGAIN)) && !is_over() {
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        answer = ask();
+    }
+    answer
 }
 
 /// Gives a new key file the mode and group that its policy wants.
@@ -218,19 +239,7 @@ impl Kernel for Linux {
                     answer => return answer,
                 }
             },
-            Wait::AtMost(time) => {
-                let mut answer = ask(libc::LOCK_NB);
-                if answer == Err(Errno::EAGAIN) {
-                    let deadline = Instant::now() + time;
-                    let mut pause = Duration::from_micros(20);
-                    while answer == Err(Errno::EAGAIN) && Instant::now() < deadline {
-                        self.pause(pause);
-                        pause = (pause * 2).min(LONGEST_PAUSE);
-                        answer = ask(libc::LOCK_NB);
-                    }
-                }
-                answer
-            }
+            Wait::AtMost(_) => asked_again(wait, || ask(libc::LOCK_NB)),
         }
     }
 
@@ -338,6 +347,90 @@ impl Kernel for Linux {
 
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
         system_v::sem_op(id, delta, wait)
+    }
+
+    fn range_lock(
+        &self,
+        fd: Fd,
+        range: (u64, u64),
+        lock: FileLock,
+        wait: Wait,
+    ) -> Result<(), Errno> {
+        asked_again(wait, || named::range_lock(fd, range, lock))
+    }
+
+    fn range_locked(&self, fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
+        named::range_locked(fd, range)
+    }
+
+    fn named_open(&self, path: &Path, write: bool) -> Result<Fd, Errno> {
+        named::open(path, write)
+    }
+
+    fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
+        let attempt = || {
+            let fd = named::open(path, write)?;
+            self.flock(fd, FileLock::Exclusive, Wait::No)
+                .inspect_err(|_| self.close(fd))?;
+            Ok(fd)
+        };
+        asked_again(wait, attempt)
+    }
+
+    fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+        named::make(*self, path, new)
+    }
+
+    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
+        match asked_again(wait, || named::lease(fd)) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn is_mapped(&self, file: &FileStat) -> bool {
+        proc::is_mapped(file)
+    }
+
+    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        named::resize(fd, size)
+    }
+
+    fn map(&self, fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
+        named::map(fd, size, read_only)
+    }
+
+    fn map_own(&self, fd: Fd, size: usize, at: Option<usize>) -> Result<usize, Errno> {
+        named::map_own(fd, size, at)
+    }
+
+    fn retire(&self, address: usize, size: usize) {
+        named::retire(address, size);
+    }
+
+    fn unmap(&self, address: usize, size: usize) {
+        named::unmap(address, size);
+    }
+
+    fn word(&self, address: usize) -> u64 {
+        named::word(address)
+    }
+
+    fn word_swap(&self, address: usize, old: u64, new: u64) -> Result<(), u64> {
+        named::word_swap(address, old, new)
+    }
+
+    fn word_set(&self, address: usize, value: u64) {
+        named::word_set(address, value);
+    }
+
+    fn word_wait(&self, address: usize, low: u32, time: Duration) {
+        named::word_wait(address, low, time);
+    }
+
+    fn word_wake(&self, address: usize, count: i32) {
+        named::word_wake(address, count);
     }
 
     fn now(&self) -> i64 {

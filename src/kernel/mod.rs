@@ -149,6 +149,19 @@ pub enum FileLock {
     Unlock,
 }
 
+/// A POSIX object to be made by [`Kernel::named_make`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NewObject<'a> {
+    /// Permission bits.
+    pub mode: u32,
+    /// The group, if not the maker's.
+    pub group: Option<u32>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// How it begins; the rest is zero.
+    pub content: &'a [u8],
+}
+
 /// How long a call that may block does so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
@@ -315,6 +328,100 @@ pub trait Kernel: Clone {
     /// semtimedop(2) of one operation with `SEM_UNDO`; `delta` is not 0. `EINTR` is not passed
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
+
+    /// fcntl(2) `F_OFD_SETLK` of `length` bytes from `start` on, which need not exist: locks of the
+    /// open file, apart from those of [`flock`](Self::flock). To take them exclusively the file
+    /// must be open for writing. `Wait` as with flock.
+    fn range_lock(
+        &self,
+        _fd: Fd,
+        _range: (u64, u64),
+        _lock: FileLock,
+        _wait: Wait,
+    ) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: the first byte of a range that another open
+    /// file has locked.
+    fn range_locked(&self, _fd: Fd, _range: (u64, u64)) -> Result<Option<u64>, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// open(2) of the file of a POSIX object, as [`open`](Self::open), for writing too if asked.
+    fn named_open(&self, _path: &Path, _write: bool) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// The same, and flock(2), exclusively. Where somebody else has that lock the file is closed
+    /// again and the two are repeated: whoever has the lock must be able to tell from
+    /// [`named_alone`](Self::named_alone) that nobody uses the file.
+    fn named_open_locked(&self, path: &Path, write: bool, _wait: Wait) -> Result<Fd, Errno> {
+        self.named_open(path, write)
+    }
+
+    /// Makes an object's file, open for writing, with `size` bytes that begin with `content`, with
+    /// this mode whatever the umask and this group, with its flock(2) taken exclusively, and gives
+    /// it its name only then: open(2) `O_TMPFILE`, linkat(2). `EEXIST`: something has the name.
+    fn named_make(&self, _path: &Path, _new: &NewObject<'_>) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Whether nobody else has this file open or mapped, on the whole machine, in any PID
+    /// namespace: fcntl(2) `F_SETLEASE`, given back at once. Asked again for as long as `wait`
+    /// says. Only the owner of the file and root may ask.
+    fn named_alone(&self, _fd: Fd, _wait: Wait) -> Result<bool, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.
+    fn is_mapped(&self, _file: &FileStat) -> bool {
+        false
+    }
+
+    /// ftruncate(2).
+    fn named_resize(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// mmap(2) of a whole file, shared.
+    fn map(&self, _fd: Fd, _size: usize, _read_only: bool) -> Result<usize, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// The same for reading and writing, but not in forked children (`MADV_DONTFORK`): what is
+    /// locked through this mapping is not theirs. `at`: in the place of what
+    /// [`retire`](Self::retire) left.
+    fn map_own(&self, _fd: Fd, _size: usize, _at: Option<usize>) -> Result<usize, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Gives a mapping up, and leaves memory of the process's own at its address: a thread may be
+    /// just about to look there.
+    fn retire(&self, _address: usize, _size: usize) {}
+
+    /// munmap(2).
+    fn unmap(&self, _address: usize, _size: usize) {}
+
+    /// Reads eight bytes of mapped memory that others change, at an address that is a multiple of
+    /// eight.
+    fn word(&self, _address: usize) -> u64 {
+        0
+    }
+
+    /// Changes such a word from `old` to `new`, or tells what it is instead.
+    fn word_swap(&self, _address: usize, old: u64, _new: u64) -> Result<(), u64> {
+        Err(!old)
+    }
+
+    /// Writes such a word.
+    fn word_set(&self, _address: usize, _value: u64) {}
+
+    /// futex(2) `FUTEX_WAIT` for as long as the lower half of a word is `low`; at most `time`.
+    fn word_wait(&self, _address: usize, _low: u32, _time: Duration) {}
+
+    /// futex(2) `FUTEX_WAKE`.
+    fn word_wake(&self, _address: usize, _count: i32) {}
 
     /// The time, in seconds since 1970: clock_gettime(2). A kernel without a clock is at the end
     /// of time.

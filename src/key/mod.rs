@@ -6,6 +6,7 @@
 //! the same.
 
 pub mod generation;
+mod native;
 mod temp;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest as _, Sha1};
 
 pub use generation::{Generation, all_project_ids, ftok, ipc_key};
+pub use native::{KeyType, NameFault, NativeKey, SHM_DIRECTORY};
 pub use temp::{temp_dir, temp_dir_of};
 
 /// How the names of segments' key files begin.

@@ -6,17 +6,16 @@ use std::time::Duration;
 use crate::actor::Actor;
 use crate::kernel::{Errno, Kernel, Wait};
 use crate::place::Places;
-use crate::segment::Attached;
 use crate::semaphore::{self, Role, Semaphore};
 use crate::texts;
 
-use super::{NONE, SharedMemory, State, detail, fail};
+use super::{NONE, Segment, SharedMemory, State, detail, fail};
 
 /// How often an operation begins again on a semaphore that others removed meanwhile.
 const ATTEMPTS: usize = 100;
 
 /// After this time a waiter says in the log whom it waits for.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which semaphore is the lock. As in Qt it is the one of the key of the last `create()` or
 /// `attach()`, and a call without a key spoils it until the next one with a key.
@@ -49,12 +48,26 @@ impl<K: Kernel> SharedMemory<K> {
 
     fn take(&self, wait: Wait) -> bool {
         let pid = self.kernel.getpid();
+        if let Some(handle) = self.named_lock.of(pid) {
+            if let Some(taken) = self.take_named(handle, pid, wait) {
+                return taken;
+            }
+        }
         if self.locked_by.load(Ordering::Acquire) == pid {
             log::warn!(target: "qt", "QSharedMemory::lock: already locked");
             return true;
         }
         for _ in 0..ATTEMPTS {
             let id = match self.semaphore.load(Ordering::Acquire) {
+                NONE if self.is_lock_posix() => {
+                    let Some(handle) = self.open_named_lock(pid) else {
+                        return false;
+                    };
+                    match self.take_named(handle, pid, wait) {
+                        Some(taken) => return taken,
+                        None => continue,
+                    }
+                }
                 NONE => match self.open_lock() {
                     Some(id) => id,
                     None => return false,
@@ -109,6 +122,9 @@ impl<K: Kernel> SharedMemory<K> {
     /// # Errors
     /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
     pub fn unlock(&self) -> bool {
+        if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
+            return crate::named::lock::give_back(&self.kernel, handle);
+        }
         match self.give_back() {
             None => false,
             Some(Ok(())) => true,
@@ -136,11 +152,17 @@ impl<K: Kernel> SharedMemory<K> {
     /// Sets which semaphore is the lock; that of before is given back.
     pub(super) fn change_lock(&self, state: &mut State<K>, actor: &Actor<K>, lock: LockKey) {
         let _ = self.give_back();
+        self.close_named(state, actor);
         self.semaphore.store(NONE, Ordering::Release);
         if let Some(semaphore) = state.semaphore.take() {
             semaphore.close(actor);
         }
         state.lock = lock;
+    }
+
+    /// Whether the lock is that of a POSIX key.
+    fn is_lock_posix(&self) -> bool {
+        matches!(&self.state().lock, LockKey::Of(places) if places.posix)
     }
 
     /// Opens the lock's semaphore: beside the segment, if that is attached.
@@ -163,7 +185,10 @@ impl<K: Kernel> SharedMemory<K> {
                 };
                 // A segment aside has its semaphore there. Beside a machine-wide one somebody
                 // else's may stand, made before anyone of ours locked.
-                let place = state.attached.as_ref().map(Attached::place);
+                let place = match &state.attached {
+                    Some(Segment::SystemV(attached)) => Some(attached.place()),
+                    _ => None,
+                };
                 let aside = place.filter(|place| place.directory.is_some());
                 match aside.and_then(|place| Some((place, place.semaphore.as_deref()?))) {
                     Some((place, path)) => Semaphore::open(&actor, place, path, role),

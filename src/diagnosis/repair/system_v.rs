@@ -21,17 +21,17 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Clears an entry.
 pub(super) fn clear(machine: &Machine, entry: &Entry) -> Repair {
     let mut work = Work {
-        actor: Actor {
-            kernel: Linux,
-            identity: machine.viewer.identity,
-            // Whose the files are does not matter here: nothing is made, and what they lead to
-            // is judged by itself.
-            options: Options {
+        // Whose the files are does not matter here: nothing is made, and what they lead to is
+        // judged by itself.
+        actor: Actor::with_options(
+            Linux,
+            machine.viewer.identity,
+            Options {
                 access: Access::World,
                 lock_wait: LOCK_WAIT,
                 ..Options::default()
             },
-        },
+        ),
         machine,
         entry,
         removed: Vec::new(),

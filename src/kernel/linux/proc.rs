@@ -7,7 +7,7 @@ use std::fs::{self, DirEntry};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::super::{IpcId, IpcPerm, Process, ShmStat};
+use super::super::{FileStat, IpcId, IpcPerm, Process, ShmStat};
 
 /// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
 fn row(name: &str, id: IpcId) -> Option<Vec<i64>> {
@@ -82,6 +82,32 @@ pub fn attached_processes(id: IpcId) -> Vec<Process> {
             })
         })
         .collect()
+}
+
+/// Whether a process maps the file, as far as maps may be read.
+pub fn is_mapped(file: &FileStat) -> bool {
+    let (major, minor) = (
+        nix::sys::stat::major(file.dev),
+        nix::sys::stat::minor(file.dev),
+    );
+    // The columns of a line are separated by one space up to the inode number.
+    let wanted = format!(" {major:02x}:{minor:02x} {} ", file.ino);
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return false;
+    };
+    let is_process = |entry: &DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+    };
+    let own = std::process::id().to_string();
+    entries
+        .flatten()
+        .filter(is_process)
+        .filter(|entry| entry.file_name() != own.as_str())
+        .filter_map(|entry| fs::read(entry.path().join("maps")).ok())
+        .any(|maps| String::from_utf8_lossy(&maps).contains(&wanted))
 }
 
 pub fn inodes(directory: &Path, prefix: &str) -> Vec<u64> {

@@ -1,0 +1,236 @@
+//! POSIX objects: the files behind shm_open(3) and sem_open(3), their locks, and words in memory
+//! that processes share.
+
+use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open as nix_open};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
+use super::{Linux, check, finish_shared};
+
+fn access(write: bool) -> OFlag {
+    let access = if write {
+        OFlag::O_RDWR
+    } else {
+        OFlag::O_RDONLY
+    };
+    access | OFlag::O_CLOEXEC
+}
+
+pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
+    let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
+}
+
+pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
+        Ok(fd) => {
+            finish(kernel, &fd, new)?;
+            let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            unistd::linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)?;
+            Ok(fd.into_raw_fd())
+        }
+        // Not on this file system: others may see it unfinished for a moment, and clear it then.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+            let fd = nix_open(path, flags, mode)?;
+            finish(kernel, &fd, new).inspect_err(|_| {
+                let _ = unistd::unlink(path);
+            })?;
+            Ok(fd.into_raw_fd())
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Gives a new file all that it needs.
+fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno> {
+    let raw = fd.as_raw_fd();
+    kernel.flock(raw, FileLock::Exclusive, Wait::No)?;
+    if new.mode != 0o600 || kernel.fstat(raw)?.mode & 0o777 != new.mode {
+        finish_shared(kernel, raw, new.mode, new.group);
+    }
+    let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
+    // Not only as long but there: a page that a full file system can't give is a SIGBUS later.
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    match check(unsafe { libc::fallocate(raw, 0, 0, size) }) {
+        Ok(_) => {}
+        Err(Errno::EOPNOTSUPP) => {
+            // SAFETY: the same.
+            check(unsafe { libc::ftruncate(raw, size) })?;
+        }
+        Err(errno) => return Err(errno),
+    }
+    if !new.content.is_empty() {
+        let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
+        file.write_all(new.content).map_err(|_| Errno::EIO)?;
+    }
+    Ok(())
+}
+
+fn record(range: (u64, u64), kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: range.0 as libc::off_t,
+        l_len: range.1 as libc::off_t,
+        // F_OFD_* wants it to be 0.
+        l_pid: 0,
+    }
+}
+
+pub fn range_lock(fd: Fd, range: (u64, u64), lock: FileLock) -> Result<(), Errno> {
+    let kind = match lock {
+        FileLock::Shared => libc::F_RDLCK,
+        FileLock::Exclusive => libc::F_WRLCK,
+        FileLock::Unlock => libc::F_UNLCK,
+    };
+    let record = record(range, kind);
+    // SAFETY: the kernel reads `record`, which lives here, and checks the descriptor.
+    let answer = check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const record) });
+    match answer {
+        Err(Errno::EACCES) => Err(Errno::EAGAIN),
+        answer => answer.map(drop),
+    }
+}
+
+pub fn range_locked(fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
+    let mut record = record(range, libc::F_WRLCK);
+    // SAFETY: the kernel reads and fills `record`, which lives here, and checks the descriptor.
+    check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) })?;
+    let free = record.l_type == libc::F_UNLCK as libc::c_short;
+    Ok((!free).then_some(record.l_start as u64))
+}
+
+/// fcntl(2) of Linux that libc does not name.
+const F_SETSIG: libc::c_int = 10;
+
+/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
+/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
+const HARMLESS: libc::c_int = libc::SIGURG;
+
+pub fn lease(fd: Fd) -> Result<(), Errno> {
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    unsafe {
+        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
+        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
+        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
+    }
+}
+
+pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+    let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    check(unsafe { libc::ftruncate(fd, size) }).map(drop)
+}
+
+const BOTH: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
+
+fn result(address: *mut libc::c_void) -> Result<usize, Errno> {
+    if address == libc::MAP_FAILED {
+        Err(Errno::last())
+    } else {
+        Ok(address as usize)
+    }
+}
+
+pub fn map(fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
+    let access = if read_only { libc::PROT_READ } else { BOTH };
+    // SAFETY: with a null address the kernel chooses a free place, so nothing is overwritten.
+    result(unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED, fd, 0) })
+}
+
+pub fn map_own(fd: Fd, size: usize, at: Option<usize>) -> Result<usize, Errno> {
+    let (address, fixed) = at.map_or((0, 0), |address| (address, libc::MAP_FIXED));
+    let flags = libc::MAP_SHARED | fixed;
+    // SAFETY: a free place that the kernel chooses, or what `retire` left for this: memory of
+    // this size that nobody else has.
+    let made =
+        result(unsafe { libc::mmap(address as *mut libc::c_void, size, BOTH, flags, fd, 0) });
+    let address = made?;
+    // SAFETY: exactly the mapping that was just made.
+    let own = unsafe { libc::madvise(address as *mut libc::c_void, size, libc::MADV_DONTFORK) };
+    check(own)
+        .map(|_| address)
+        .inspect_err(|_| retire(address, size))
+}
+
+pub fn retire(address: usize, size: usize) {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    // SAFETY: in the place of a mapping of this size that the caller has and gives up.
+    let _ = unsafe { libc::mmap(address as *mut libc::c_void, size, BOTH, flags, -1, 0) };
+}
+
+pub fn unmap(address: usize, size: usize) {
+    // SAFETY: whoever asked for the mapping gives it up here, as QSharedMemory::detach()
+    // documents; in the process that made it, since a forked child may not have it.
+    let _ = unsafe { libc::munmap(address as *mut libc::c_void, size) };
+}
+
+#[inline]
+fn atomic(address: usize) -> &'static AtomicU64 {
+    // SAFETY: the callers give an address inside a page that they have mapped for writing, a
+    // multiple of eight, and don't keep the reference. Other processes change the word, which is
+    // what an atomic is for; glibc does so with the same instructions.
+    unsafe { &*(address as *const AtomicU64) }
+}
+
+#[inline]
+pub fn word(address: usize) -> u64 {
+    atomic(address).load(Ordering::Acquire)
+}
+
+#[inline]
+pub fn word_swap(address: usize, old: u64, new: u64) -> Result<(), u64> {
+    let swapped = atomic(address).compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
+    swapped.map(drop)
+}
+
+#[inline]
+pub fn word_set(address: usize, value: u64) {
+    atomic(address).store(value, Ordering::Release);
+}
+
+/// The half of a word that a futex looks at.
+fn low_half(address: usize) -> usize {
+    if cfg!(target_endian = "big") {
+        address + 4
+    } else {
+        address
+    }
+}
+
+pub fn word_wait(address: usize, low: u32, time: Duration) {
+    let time = libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: a mapped word, which the kernel only reads, and a time that lives here. Woken, timed
+    // out or interrupted: the caller looks again.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            low_half(address),
+            libc::FUTEX_WAIT,
+            low,
+            &raw const time,
+        );
+    }
+}
+
+pub fn word_wake(address: usize, count: i32) {
+    // SAFETY: an address, of which the kernel only takes the page.
+    unsafe {
+        libc::syscall(libc::SYS_futex, low_half(address), libc::FUTEX_WAKE, count);
+    }
+}

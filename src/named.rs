@@ -1,0 +1,28 @@
+//! POSIX objects: what shm_open(3) and sem_open(3) make, with the lifecycle rules.
+//!
+//! There are no key files. An object's own file has the locks: its flock(2) is the lifecycle
+//! lock, and who uses it is known by a lock on a byte (`F_OFD_SETLK`, fcntl(2)). That lock belongs
+//! to the open file of which the memory is mapped, so it lives for exactly as long as the mapping
+//! does, in forked children as well, and the kernel drops it when the last process that has the
+//! mapping is gone, however it went.
+//!
+//! Processes of real Qt have no such lock. Whether one of them uses a file that nobody of ours
+//! does is asked of the kernel, which knows how often a file is open (`F_SETLEASE`), and, where
+//! somebody has it open, of the processes' maps.
+
+mod attached;
+pub(crate) mod counter;
+mod enter;
+mod file;
+mod handle;
+pub(crate) mod lock;
+mod look;
+mod semaphore;
+mod slots;
+mod word;
+mod words;
+
+pub(crate) use attached::{Attached, Created, Found, Left};
+pub(crate) use handle::Handle;
+pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
+pub(crate) use words::explain;

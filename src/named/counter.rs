@@ -1,0 +1,303 @@
+//! A counting semaphore whose counts survive a kill: what a process has acquired is given back
+//! when it dies, and what it has released is taken back, as System V does (`SEM_UNDO`, semop(2)).
+//!
+//! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
+//! value when its user dies. To change the value and the table as one, the user of a slot takes the
+//! page's mutex, writes into a journal what the table is to be, and then changes the value together
+//! with a bit, the parity, in one step. Whoever finds the mutex in the hands of the dead can tell by
+//! that bit whether the step was made: if so the journal is carried out, else it is void.
+//!
+//! Processes of real Qt change the value alone, and nobody keeps an account of them.
+
+use std::time::{Duration, Instant};
+
+use crate::kernel::{Errno, Fd, Kernel, Wait};
+
+use super::handle::Handle;
+use super::lock::{NAP, count_waiter};
+use super::semaphore::SIZE;
+use super::slots;
+use super::word::{HeldBy, MOST, Word};
+
+/// Which slot has the mutex; 0 is free.
+const MUTEX: usize = 64;
+/// The journal: a slot, and what the table is to say of it.
+const ENTRY: usize = 72;
+/// Whether the journal counts, and the parity that makes it true.
+const VALID: usize = 80;
+/// The table, two slots in a word.
+const TABLE: usize = 96;
+
+/// How often to look for the mutex before asking whether its holder is dead.
+const SPINS: usize = 100;
+
+/// The pause between two such questions.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// How long the mutex of somebody who lives may be waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One semaphore, as seen by one of its users.
+#[derive(Debug)]
+struct Page<'a, K> {
+    kernel: &'a K,
+    address: usize,
+    slot: u32,
+    fd: Option<Fd>,
+}
+
+impl<'a, K: Kernel> Page<'a, K> {
+    fn new(kernel: &'a K, handle: Handle, fd: Option<Fd>) -> Self {
+        Page {
+            kernel,
+            address: handle.address(),
+            slot: handle.slot(),
+            fd,
+        }
+    }
+
+    fn word(&self) -> Word {
+        Word(self.kernel.word(self.address))
+    }
+
+    fn get(&self, at: usize) -> u64 {
+        self.kernel.word(self.address + at)
+    }
+
+    fn set(&self, at: usize, value: u64) {
+        self.kernel.word_set(self.address + at, value);
+    }
+
+    /// What is to be added for a slot when its user dies.
+    fn owed(&self, slot: u32) -> i32 {
+        let (at, shift) = table_entry(slot);
+        (self.get(at) >> shift) as u32 as i32
+    }
+
+    /// Under the mutex only: two slots share a word.
+    fn set_owed(&self, slot: u32, owed: i32) {
+        let (at, shift) = table_entry(slot);
+        let others = self.get(at) & !(0xffff_ffff << shift);
+        self.set(at, others | u64::from(owed as u32) << shift);
+    }
+
+    /// Runs `act` under the mutex, as the user of this slot.
+    fn locked<T>(&self, act: impl FnOnce() -> T) -> Result<T, Errno> {
+        let at = self.address + MUTEX;
+        let begin = Instant::now();
+        let mut attempts = 0;
+        while let Err(holder) = self.kernel.word_swap(at, 0, u64::from(self.slot)) {
+            attempts += 1;
+            if attempts < SPINS {
+                std::hint::spin_loop();
+                continue;
+            }
+            let holder = holder as u32;
+            if holder != self.slot && self.free_mutex_of(holder) {
+                continue;
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(Errno::EBUSY);
+            }
+            self.kernel.pause(PAUSE);
+        }
+        let done = act();
+        let _ = self.kernel.word_swap(at, u64::from(self.slot), 0);
+        Ok(done)
+    }
+
+    /// Takes the mutex from a user who is dead, by becoming that user; says whether it did.
+    fn free_mutex_of(&self, slot: u32) -> bool {
+        let Some(fd) = self.fd else { return false };
+        // A number that is no slot: not of ours.
+        let real = slot < slots::COUNT;
+        if real && slots::take(self.kernel, fd, slot).is_err() {
+            return false;
+        }
+        let at = self.address + MUTEX;
+        if self.kernel.word(at) == u64::from(slot) {
+            self.finish();
+            let _ = self.kernel.word_swap(at, u64::from(slot), 0);
+        }
+        if real {
+            slots::give_back(self.kernel, fd, slot);
+        }
+        true
+    }
+
+    /// Carries out the journal, if it counts.
+    fn finish(&self) {
+        let valid = self.get(VALID);
+        let slot = self.get(ENTRY) as u32;
+        let made = valid != 0 && self.word().parity() == (valid & 1 == 1);
+        if made && slot < slots::COUNT {
+            self.set_owed(slot, (self.get(ENTRY) >> 32) as u32 as i32);
+        }
+        self.set(VALID, 0);
+    }
+
+    /// Changes the value by `delta` and the table as one, under the mutex. `None`: the value would
+    /// be less than nothing.
+    fn change(&self, delta: i32, owed: i32) -> Option<Result<Word, Errno>> {
+        let mut word = self.word();
+        let parity = !word.parity();
+        self.set(ENTRY, u64::from(self.slot) | u64::from(owed as u32) << 32);
+        self.set(VALID, 2 | u64::from(parity));
+        let changed = loop {
+            let value = i64::from(word.value()) + i64::from(delta);
+            if value < 0 {
+                break None;
+            }
+            if value > i64::from(MOST) {
+                break Some(Err(Errno::EOVERFLOW));
+            }
+            let next = word.with_value(value as u32).with_parity(parity);
+            match self.kernel.word_swap(self.address, word.0, next.0) {
+                Ok(()) => break Some(Ok(next)),
+                Err(now) => word = Word(now),
+            }
+        };
+        if let Some(Ok(_)) = changed {
+            self.set_owed(self.slot, owed);
+        }
+        self.set(VALID, 0);
+        changed
+    }
+
+    /// Adds `delta`, on this slot's account. `EAGAIN`: there is not so much.
+    fn add(&self, delta: i32) -> Result<(), Errno> {
+        let changed = self.locked(|| {
+            let owed = self.owed(self.slot).saturating_sub(delta);
+            self.change(delta, owed)
+        })?;
+        let word = changed.ok_or(Errno::EAGAIN)??;
+        if delta > 0 && word.has_waiters() {
+            self.kernel.word_wake(self.address, delta);
+        }
+        Ok(())
+    }
+
+    /// Gives back what the dead had acquired; says whether there was anything.
+    fn settle_the_dead(&self) -> bool {
+        let Some(fd) = self.fd else { return false };
+        let mut settled = false;
+        for slot in 1..slots::COUNT {
+            if slot == self.slot || self.owed(slot) == 0 {
+                continue;
+            }
+            // Who has the byte of a slot is its user: we, for as long as this takes.
+            if slots::take(self.kernel, fd, slot).is_err() {
+                continue;
+            }
+            let page = Page { slot, ..*self };
+            let done = page.locked(|| {
+                let owed = page.owed(slot);
+                let least = -i64::from(page.word().value());
+                let delta = i64::from(owed).max(least);
+                page.change(delta as i32, 0)
+            });
+            if let Ok(Some(Ok(word))) = done {
+                settled = true;
+                if word.has_waiters() {
+                    self.kernel.word_wake(self.address, i32::MAX);
+                }
+            }
+            slots::give_back(self.kernel, fd, slot);
+        }
+        settled
+    }
+}
+
+fn table_entry(slot: u32) -> (usize, u32) {
+    let slot = slot.min(slots::COUNT - 1);
+    (TABLE + 8 * (slot as usize / 2), 32 * (slot % 2))
+}
+
+/// `acquire()`: takes one. `go_on` is asked now and then whether it still makes sense to wait.
+pub(crate) fn acquire<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    fd: Option<Fd>,
+    wait: Wait,
+    mut go_on: impl FnMut() -> bool,
+) -> Result<(), Errno> {
+    let page = Page::new(kernel, handle, fd);
+    let begin = Instant::now();
+    loop {
+        if page.word().value() > 0 {
+            match page.add(-1) {
+                Err(Errno::EAGAIN) => {}
+                answer => return answer,
+            }
+        }
+        if page.settle_the_dead() {
+            continue;
+        }
+        let nap = match wait {
+            Wait::No => Duration::ZERO,
+            Wait::AtMost(time) => time.saturating_sub(begin.elapsed()).min(NAP),
+            Wait::Forever => NAP,
+        };
+        if nap.is_zero() || !go_on() {
+            return Err(Errno::EAGAIN);
+        }
+        let counted = count_waiter(kernel, page.address, Word::with_waiter);
+        kernel.word_wait(page.address, 0, nap);
+        if counted {
+            count_waiter(kernel, page.address, |word| Some(word.without_waiter()));
+        }
+    }
+}
+
+/// `release()`: adds `n`. `EOVERFLOW`: the value would pass the highest.
+pub(crate) fn release<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    fd: Option<Fd>,
+    n: i32,
+) -> Result<(), Errno> {
+    Page::new(kernel, handle, fd).add(n)
+}
+
+/// Sets the value, and forgets who owes what.
+pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
+    let page = Page::new(kernel, handle, Some(fd));
+    let _ = page.locked(|| {
+        for at in (TABLE..SIZE).step_by(8) {
+            page.set(at, 0);
+        }
+        count_waiter(kernel, page.address, |word| Some(word.with_value(value)));
+    });
+    if value > 0 {
+        kernel.word_wake(page.address, i32::MAX);
+    }
+}
+
+/// Forgets everything but the value. Nobody else uses the semaphore.
+pub(super) fn wipe<K: Kernel>(kernel: &K, handle: Handle) {
+    let page = Page::new(kernel, handle, None);
+    for at in (MUTEX..SIZE).step_by(8) {
+        if page.get(at) != 0 {
+            page.set(at, 0);
+        }
+    }
+}
+
+/// The value when all dead have given back what they had. Nobody else uses the semaphore.
+pub(super) fn settled_value<K: Kernel>(kernel: &K, handle: Handle) -> u32 {
+    let page = Page::new(kernel, handle, None);
+    page.finish();
+    let word = page.word();
+    let held = i64::from(word.holder() != HeldBy::Unknown);
+    let owed = (1..slots::COUNT).map(|slot| i64::from(page.owed(slot)));
+    let value = owed.fold(i64::from(word.value()) + held, |value, owed| {
+        (value + owed).max(0)
+    });
+    u32::try_from(value).unwrap_or(MOST).min(MOST)
+}
+
+/// Whether anything is to be given back or taken back when this user ends.
+pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
+    let page = Page::new(kernel, handle, None);
+    page.owed(page.slot) != 0
+}

@@ -1,0 +1,372 @@
+//! A POSIX semaphore in use: a segment's lock, or a `QSystemSemaphore`.
+//!
+//! The semaphore is the one that sem_open(3) has, in the same file with the same word, so that
+//! processes of real Qt take part. Each user of ours has a slot in it (`slots`). Who is alone
+//! with a semaphore may set its value; who is the last to leave removes it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, Fd, FileStat, Kernel};
+use crate::notes;
+use crate::options::InTheWay;
+use crate::place::{Place, Places};
+use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+
+use super::counter;
+use super::file::{File, perm_of};
+use super::handle::Handle;
+use super::slots;
+use super::word::{HeldBy, Word, image};
+
+/// How often opening begins again because others changed something meanwhile.
+const ATTEMPTS: usize = 1000;
+
+/// The length of the file: one page, of which glibc uses the first 32 bytes.
+pub(crate) const SIZE: usize = 4096;
+
+/// Where glibc has that the semaphore is shared between processes.
+const SHARED: usize = 8;
+
+/// A call of real Qt takes some 50 us, unless the scheduler interrupts it.
+const COURTESY: Duration = Duration::from_millis(10);
+
+/// What a semaphore is for, which decides about its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A segment's lock: 1 when free.
+    Lock,
+    /// `QSystemSemaphore`: the value belongs to the application.
+    Counter { initial: u32, reset: bool },
+}
+
+/// A semaphore in use. The slot's lock belongs to the mapping; the descriptor is for asking about
+/// those of others.
+#[derive(Debug)]
+pub(crate) struct Semaphore<K: Kernel> {
+    kernel: K,
+    fd: Fd,
+    pid: i32,
+    place: Place,
+    stat: FileStat,
+    handle: Handle,
+    role: Role,
+}
+
+impl<K: Kernel> Semaphore<K> {
+    /// Opens the semaphore of a place, or makes it. `page`: where one was mapped before, see
+    /// [`close`](Self::close).
+    pub fn open(
+        actor: &Actor<K>,
+        place: &Place,
+        role: Role,
+        page: Option<usize>,
+    ) -> Result<Self, Trouble> {
+        let path = path_of(place);
+        let first = match role {
+            Role::Lock => 1,
+            Role::Counter { initial, .. } => initial,
+        };
+        for _ in 0..ATTEMPTS {
+            place.make_directory(actor)?;
+            if let Some(file) = File::lock(actor, path, true, Step::Semaphore)? {
+                return Self::of_file(actor, place, file, role, page);
+            }
+            match File::make(actor, path, SIZE as u64, &image(first), Step::Semaphore) {
+                Ok(Some(file)) => return Self::of_file(actor, place, file, role, page),
+                Ok(None) => {}
+                // The directory aside went with its last user.
+                Err(Trouble::System {
+                    errno: Errno::ENOENT,
+                    ..
+                }) if place.directory.is_some() => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Err(Trouble::Busy(path.to_owned()))
+    }
+
+    /// The semaphore of a file that is locked, whose lock is given back.
+    fn of_file(
+        actor: &Actor<K>,
+        place: &Place,
+        file: File<K>,
+        role: Role,
+        page: Option<usize>,
+    ) -> Result<Self, Trouble> {
+        let kernel = &actor.kernel;
+        let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
+        if !actor.may_use(&perm_of(&file.stat), 0o6) {
+            return Err(Trouble::InTheWay(foreign(&file)));
+        }
+        let alone = file.made || is_unused(&file)?;
+        let whole = file.stat.size >= image(0).len() as u64;
+        // Somebody truncated it. Who uses it gets a SIGBUS; we don't.
+        if !whole && !alone {
+            return Err(failed(Errno::EINVAL));
+        }
+        if file.stat.size < SIZE as u64 {
+            kernel.named_resize(file.fd, SIZE as u64).map_err(failed)?;
+        }
+        let handle = map(kernel, &file, page).map_err(failed)?;
+        if !whole {
+            kernel.word_set(handle.address() + SHARED, 128);
+        }
+        if alone && !file.made {
+            set_right(actor, handle, role, whole, &file);
+        } else if let Role::Counter {
+            initial,
+            reset: true,
+        } = role
+        {
+            counter::reset(kernel, handle, file.fd, initial);
+        }
+        file.release();
+        Ok(Semaphore {
+            kernel: kernel.clone(),
+            pid: kernel.getpid(),
+            place: place.clone(),
+            stat: file.stat,
+            handle,
+            role,
+            fd: file.into_fd(),
+        })
+    }
+
+    /// Where it is and which slot in it is ours.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// The descriptor, for asking about the slots of others; none if the application has closed
+    /// it.
+    pub fn fd(&self) -> Option<Fd> {
+        let now = self.kernel.fstat(self.fd);
+        now.is_ok_and(|now| now.same_file(&self.stat))
+            .then_some(self.fd)
+    }
+
+    /// Where its file is.
+    pub fn path(&self) -> &Path {
+        path_of(&self.place)
+    }
+
+    /// Whether this process opened it, and is no forked child of the one that did: a child has
+    /// neither the mapping nor the slot.
+    pub fn is_own(&self) -> bool {
+        self.pid == self.kernel.getpid()
+    }
+
+    /// Stops using it. The last one out removes it, unless a process of real Qt has it open.
+    ///
+    /// Returns the page where it was mapped. A thread may be about to look there, so it stays
+    /// memory, for the next semaphore of the same object; when the object goes, it is unmapped.
+    pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
+        let fd = self.fd();
+        self.fd = -1;
+        if !self.is_own() {
+            if let Some(fd) = fd {
+                self.kernel.close(fd);
+            }
+            return None;
+        }
+        // What this process has taken stays taken until it ends, also where it has no object for
+        // the semaphore any more: then the slot stays.
+        let owes = matches!(self.role, Role::Counter { .. })
+            && counter::owes(&self.kernel, self.handle)
+            && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
+        if !owes {
+            self.kernel.retire(self.handle.address(), SIZE);
+        }
+        if let Some(fd) = fd {
+            self.kernel.close(fd);
+        }
+        if !owes {
+            clear(actor, &self.place);
+        }
+        (!owes).then_some(self.handle.address())
+    }
+}
+
+impl<K: Kernel> Drop for Semaphore<K> {
+    fn drop(&mut self) {
+        // Forgotten, as by a forked child.
+        if self.fd >= 0 {
+            if let Some(fd) = self.fd() {
+                self.kernel.close(fd);
+            }
+        }
+    }
+}
+
+fn path_of(place: &Place) -> &Path {
+    place.semaphore.as_deref().unwrap_or(&place.segment)
+}
+
+fn foreign<K: Kernel>(file: &File<K>) -> Obstacle {
+    Obstacle::file(&file.path, FileFault::Foreign, Some(file.stat))
+}
+
+/// Whether nobody uses the semaphore of a file that is locked.
+fn is_unused<K: Kernel>(file: &File<K>) -> Result<bool, Trouble> {
+    Ok(file.locked(slots::ALL)?.is_none() && !file.is_used_by_others())
+}
+
+/// Whether anybody of ours but the user of this slot uses the semaphore.
+fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
+    slots::around(handle.slot())
+        .into_iter()
+        .any(|range| kernel.range_locked(fd, range) != Ok(None))
+}
+
+/// Takes a slot, and maps the semaphore through the open file that has it.
+fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
+    let fd = kernel.named_open(&file.path, true)?;
+    let made = || {
+        if !kernel.fstat(fd)?.same_file(&file.stat) {
+            return Err(Errno::ESTALE);
+        }
+        let slot = slots::claim(kernel, fd)?;
+        let address = kernel.map_own(fd, SIZE, page)?;
+        Ok(Handle::new(address, slot))
+    };
+    let handle = made();
+    kernel.close(fd);
+    handle
+}
+
+/// Puts right what a crash left in a semaphore that nobody else uses.
+fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+    let kernel = &actor.kernel;
+    let was = Word(kernel.word(handle.address()));
+    if let HeldBy::Slot(_) = was.holder() {
+        notes::warn(notes::QSHM, died_inside(&file.path));
+    }
+    match role {
+        Role::Lock => {
+            counter::wipe(kernel, handle);
+            kernel.word_set(handle.address(), Word(0).with_value(1).0);
+        }
+        Role::Counter { initial, reset } => {
+            let given_back = counter::settled_value(kernel, handle);
+            counter::wipe(kernel, handle);
+            let value = if reset || !whole { initial } else { given_back };
+            kernel.word_set(handle.address(), Word(0).with_value(value).0);
+        }
+    }
+}
+
+/// For the log: who had the lock died between lock() and unlock().
+pub(crate) fn died_inside(path: &Path) -> String {
+    format!(
+        "the process that had the lock {} died between lock() and unlock(): what it was changing \
+         may be half done",
+        path.display()
+    )
+}
+
+/// Waits, for a moment, until no process of real Qt is in the middle of a call: it keeps the
+/// semaphore then. Says whether there is one.
+pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    let kernel = &actor.kernel;
+    let Ok(fd) = kernel.named_open(path_of(place), true) else {
+        return false;
+    };
+    let usable = kernel.fstat(fd).is_ok_and(|stat| {
+        actor.options.access.trusts_file(&actor.identity, &stat)
+            && stat.size >= image(0).len() as u64
+    });
+    if usable {
+        if let Ok(address) = kernel.map(fd, SIZE, false) {
+            if Word(kernel.word(address)).value() == 0 {
+                kernel.word_wait(address, 0, COURTESY);
+            }
+            kernel.unmap(address, SIZE);
+        }
+    }
+    kernel.close(fd);
+    usable
+}
+
+/// Removes the semaphore of a place if nobody uses it.
+pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
+    let locked = File::lock(actor, path_of(place), false, Step::Semaphore);
+    if let Ok(Some(file)) = locked {
+        if is_unused(&file).unwrap_or(false) {
+            file.unlink();
+        }
+    }
+}
+
+/// Opens the machine-wide semaphore, or the one aside: where that is in use, or where what stands
+/// at the machine-wide place belongs to somebody else.
+///
+/// As for segments, each first makes visible that it uses its place, then looks at the other: so
+/// no two processes of one identity use different ones.
+pub(crate) fn resolve<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    role: Role,
+    page: Option<usize>,
+) -> Result<Semaphore<K>, Trouble> {
+    for _ in 0..ATTEMPTS {
+        match Semaphore::open(actor, &places.machine, role, page) {
+            Ok(semaphore) => {
+                if !is_in_use(actor, &places.aside) {
+                    return Ok(semaphore);
+                }
+                let page = semaphore.close(actor);
+                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
+                say("others of ours are there", &places.aside);
+                return Ok(semaphore);
+            }
+            Err(Trouble::InTheWay(in_the_way)) => {
+                if actor.options.in_the_way == InTheWay::Fail {
+                    return Err(Trouble::InTheWay(in_the_way));
+                }
+                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
+                if is_barred(actor, &places.machine) {
+                    say(&in_the_way.to_string(), &places.aside);
+                    return Ok(semaphore);
+                }
+                semaphore.close(actor);
+            }
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Err(Trouble::Busy(places.machine.segment.to_path_buf()))
+}
+
+/// Says in the log that a semaphore is not the one that others of the key use.
+fn say(why: &str, aside: &Place) {
+    let text = format!("{why}; stepped aside to {}", path_of(aside).display());
+    notes::warn(notes::QSHM, text);
+}
+
+/// Whether our identity may not use what is at a place.
+fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    match File::lock(actor, path_of(place), true, Step::Semaphore) {
+        Ok(Some(file)) => !actor.may_use(&perm_of(&file.stat), 0o6),
+        Ok(None) => false,
+        Err(trouble) => matches!(trouble, Trouble::InTheWay(_)),
+    }
+}
+
+/// Whether a process of ours uses the semaphore, or the segment, of a place. What a crash left
+/// there is cleared.
+fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    if !place.is_there(actor).unwrap_or(false) {
+        return false;
+    }
+    let used = |path: &Path, range| match File::lock(actor, path, false, Step::Semaphore) {
+        Ok(Some(file)) => file.locked(range).is_ok_and(|by| by.is_some()),
+        _ => false,
+    };
+    if used(&place.segment, super::look::ATTACHED) || used(path_of(place), slots::ALL) {
+        return true;
+    }
+    clear(actor, place);
+    place.remove_directory(actor);
+    false
+}

@@ -1,0 +1,169 @@
+//! A [`SystemSemaphore`] with a POSIX key.
+
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use crate::error::Error;
+use crate::kernel::{Errno, Fd, Kernel, Wait};
+use crate::key::NameFault;
+use crate::named::{self, Handle, Role, counter};
+use crate::shared_memory::detail;
+use crate::texts;
+
+use super::{ATTEMPTS, Chosen, SystemSemaphore};
+
+/// Where the semaphore is, beside the object's state.
+#[derive(Debug)]
+pub(super) struct Named {
+    handle: AtomicU64,
+    /// The process that opened it. A forked child has not got what it mapped.
+    pid: AtomicI32,
+}
+
+impl Named {
+    pub fn new() -> Self {
+        Named {
+            handle: AtomicU64::new(0),
+            pid: AtomicI32::new(0),
+        }
+    }
+
+    fn of(&self, pid: i32) -> Option<Handle> {
+        let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
+        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
+    }
+}
+
+/// The semaphore itself.
+#[derive(Debug)]
+pub(super) struct State<K: Kernel> {
+    semaphore: Option<named::Semaphore<K>>,
+    /// Where one was mapped before, and in which process.
+    page: Option<(i32, usize)>,
+}
+
+impl<K: Kernel> State<K> {
+    pub fn new() -> Self {
+        State {
+            semaphore: None,
+            page: None,
+        }
+    }
+
+    /// Gives up what is left. Nobody uses the object any more.
+    pub fn end(&mut self, kernel: &K) {
+        if let Some((pid, page)) = self.page.take() {
+            if pid == kernel.getpid() {
+                kernel.unmap(page, named::PAGE);
+            }
+        }
+    }
+}
+
+impl<K: Kernel> SystemSemaphore<K> {
+    /// `acquire()` with a POSIX key; `None` with another.
+    pub(super) fn acquire_posix(&self) -> Option<bool> {
+        self.operate(|kernel, handle, fd, go_on| {
+            counter::acquire(kernel, handle, fd, Wait::Forever, go_on)
+                .map_err(|errno| texts::of_posix_operation(errno, true))
+        })
+    }
+
+    /// `release()` with a POSIX key; `None` with another.
+    pub(super) fn release_posix(&self, n: i32) -> Option<bool> {
+        self.operate(|kernel, handle, fd, _| {
+            counter::release(kernel, handle, fd, n)
+                .map_err(|errno| texts::of_posix_operation(errno, false))
+        })
+    }
+
+    fn operate(
+        &self,
+        act: impl Fn(&K, Handle, Option<Fd>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
+    ) -> Option<bool> {
+        let pid = self.kernel.getpid();
+        for _ in 0..ATTEMPTS {
+            let (handle, fd) = {
+                let mut state = self.state();
+                if !state.key.is_posix() || state.key.is_empty() {
+                    return None;
+                }
+                let handle = match self.named.of(pid) {
+                    Some(handle) => handle,
+                    None => match self.open_posix(&mut state, false) {
+                        Some(handle) => handle,
+                        None => return Some(false),
+                    },
+                };
+                let semaphore = state.posix.semaphore.as_ref();
+                (handle, semaphore.and_then(named::Semaphore::fd))
+            };
+            let still_ours = || self.named.of(pid) == Some(handle);
+            let answer = act(&self.kernel, handle, fd, &mut { still_ours });
+            if !still_ours() {
+                continue;
+            }
+            let mut state = self.state();
+            state.error = answer.err().unwrap_or_default();
+            return Some(state.error == Error::none());
+        }
+        Some(false)
+    }
+
+    pub(super) fn open_posix(&self, state: &mut super::State<K>, reset: bool) -> Option<Handle> {
+        let pid = self.kernel.getpid();
+        if let Some(semaphore) = &state.posix.semaphore {
+            if semaphore.is_own() {
+                return Some(semaphore.handle());
+            }
+        }
+        // A forked child's: not mapped here.
+        state.posix.semaphore = None;
+        let Chosen::Ipc(key) = &state.key else {
+            return None;
+        };
+        let function = "QSystemSemaphore::handle";
+        let wrong = match (key.of_semaphore().objects(), u32::try_from(state.initial)) {
+            (Err(NameFault::TooLong), _) => Some(texts::semaphore_name_too_long()),
+            (Err(NameFault::Invalid), _) | (_, Err(_)) => {
+                Some(texts::of_semaphore_call(Errno::EINVAL, function))
+            }
+            _ => None,
+        };
+        if let Some(error) = wrong {
+            state.error = error;
+            return None;
+        }
+        let actor = self.actor(state);
+        let places = state.key.places(actor.identity.uid);
+        let role = Role::Counter {
+            initial: state.initial.unsigned_abs(),
+            reset,
+        };
+        let page = state.posix.page.filter(|(of, _)| *of == pid);
+        match named::resolve(&actor, &places, role, page.map(|(_, page)| page)) {
+            Ok(semaphore) => {
+                let handle = semaphore.handle();
+                state.posix.page = None;
+                state.posix.semaphore = Some(semaphore);
+                self.named.pid.store(pid, Ordering::Relaxed);
+                self.named.handle.store(handle.raw(), Ordering::Release);
+                Some(handle)
+            }
+            Err(trouble) => {
+                let error = texts::of_semaphore_66(&trouble);
+                state.error = error.with_detail(detail(&actor, &places, &trouble));
+                None
+            }
+        }
+    }
+
+    pub(super) fn close_posix(&self, state: &mut super::State<K>) {
+        if let Some(semaphore) = state.posix.semaphore.take() {
+            self.named.handle.store(0, Ordering::Release);
+            let actor = self.actor(state);
+            let page = semaphore.close(&actor);
+            let pid = self.kernel.getpid();
+            state.posix.page = page.map(|page| (pid, page)).or(state.posix.page);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+# Run by scripts/build-qt68-programs, inside the folder with Qt 6.8: $(OUT)/NAME-qt and
+# $(OUT)/NAME-qshm for every program of this directory, and the example.
+
+qt := $(shell pkg-config --cflags Qt6Core)
+flags := -std=c++17 -O2 -g1 -fPIC -Wall -Wextra -Werror -Iinclude -MMD -MP $(qt)
+# The loader and the libraries of the folder, by the path that it has outside.
+libraries := $(shell pkg-config --libs Qt6Core) -pthread -ldl \
+  -Wl,--dynamic-linker=$(TRIXIE)/lib64/$(notdir $(shell ls /lib64/ld-linux-*.so.* /lib/ld-linux-*.so.* 2>/dev/null | head -n 1)) \
+  -Wl,--disable-new-dtags -Wl,-rpath,$(TRIXIE)/usr/lib/$(shell gcc -print-multiarch)
+
+programs := $(filter-out face_%,$(patsubst tests/programs/%.cpp,%,$(wildcard tests/programs/*.cpp)))
+dropin := $(patsubst cpp/dropin/%.cpp,$(OUT)/objects/dropin_%.o,$(wildcard cpp/dropin/*.cpp)) $(OUT)/objects/qt_object_table.o
+logic := $(patsubst examples/logic/%.cpp,$(OUT)/objects/logic_%.o,$(wildcard examples/logic/*.cpp))
+
+all: $(foreach program,$(programs) logic,$(OUT)/$(program)-qt $(OUT)/$(program)-qshm)
+
+$(OUT)/objects/dropin_%.o: cpp/dropin/%.cpp
+	g++ $(flags) -fvisibility=hidden -c -o $@ $<
+$(OUT)/objects/qt_%.o: cpp/qt/%.cpp
+	g++ $(flags) -fvisibility=hidden -c -o $@ $<
+$(OUT)/objects/logic_%.o: examples/logic/%.cpp
+	g++ $(flags) -c -o $@ $<
+$(OUT)/objects/%.o: tests/programs/%.cpp
+	g++ $(flags) -c -o $@ $<
+
+$(OUT)/logic-qt: $(logic)
+	g++ -o $@ $^ $(libraries)
+$(OUT)/logic-qshm: $(logic) $(dropin) $(LIB)
+	g++ -o $@ $^ $(libraries)
+$(OUT)/%-qt: $(OUT)/objects/%.o
+	g++ -o $@ $^ $(libraries)
+$(OUT)/%-qshm: $(OUT)/objects/%.o $(dropin) $(LIB)
+	g++ -o $@ $^ $(libraries)
+
+.SECONDARY:
+-include $(wildcard $(OUT)/objects/*.d)
