@@ -62,6 +62,8 @@ pub struct PosixRow {
     pub file: FoundFile,
     /// Of a semaphore, its value, where it may be read.
     pub value: Option<i32>,
+    /// Of a semaphore that qshm made, who took it last.
+    pub last_pid: Option<i32>,
     /// Whether any process of the machine has it open or mapped, seen or not; `None`: only its
     /// owner and root can tell.
     pub in_use: Option<bool>,

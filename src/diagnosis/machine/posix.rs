@@ -3,7 +3,10 @@
 //! Their names are the application's own, so that only some can be told from what others keep
 //! there: those of keys that were set in the old way, and those that a process with Qt uses.
 
+use std::path::Path;
+
 use super::Machine;
+use super::directories::DirectoryKind;
 use super::entry::{
     Backend, Doubt, Entry, Holder, QtVersions, Remedy, SegmentFound, SemaphoreFound, State, Users,
 };
@@ -13,7 +16,7 @@ use super::native;
 use super::pairs::draft;
 use super::users::perm_of;
 use crate::kernel::survey::PosixRow;
-use crate::key::SEMAPHORE_PREFIX;
+use crate::key::{SEGMENT_PREFIX, SEMAPHORE_PREFIX};
 
 /// How glibc names the file of a semaphore.
 const SEMAPHORE: &str = "sem.";
@@ -22,8 +25,19 @@ fn name_of(row: &PosixRow) -> Option<&str> {
     row.file.path.file_name()?.to_str()
 }
 
-fn find<'a>(machine: &'a Machine, name: &str) -> Option<&'a PosixRow> {
-    machine.posix.iter().find(|row| name_of(row) == Some(name))
+fn directory_of(row: &PosixRow) -> &Path {
+    row.file.path.parent().unwrap_or(Path::new("/"))
+}
+
+fn find<'a>(machine: &'a Machine, directory: &Path, name: &str) -> Option<&'a PosixRow> {
+    let mut rows = machine.posix.iter();
+    rows.find(|row| name_of(row) == Some(name) && directory_of(row) == directory)
+}
+
+/// The user whose place aside a directory is.
+fn aside(directory: &Path) -> Option<u32> {
+    let name = directory.file_name()?.to_str()?;
+    crate::identity::numeric_id(name.strip_prefix("qshm-")?)
 }
 
 /// The name of the semaphore that belongs to a segment, without the slash of both.
@@ -36,28 +50,27 @@ fn semaphore_name(segment: &str) -> String {
 
 /// Those that are known to be Qt's; of a key, those of that key, whosoever they are.
 pub(super) fn entries(machine: &Machine, key: Option<&str>) -> Vec<Entry> {
-    let mut names: Vec<String> = Vec::new();
-    match key {
-        Some(key) => names.extend(native::posix_names(key)),
-        None => {
-            for name in machine.posix.iter().filter_map(name_of) {
-                // By the name of the segment, whether there is one or not.
-                let segment = match name.strip_prefix(SEMAPHORE) {
-                    Some(semaphore) => match guess::parts(semaphore) {
-                        Some((Part::Semaphore, rest)) => {
-                            format!("{}{rest}", crate::key::SEGMENT_PREFIX)
-                        }
-                        _ => semaphore.to_owned(),
-                    },
-                    None => name.to_owned(),
-                };
-                if !names.contains(&segment) {
-                    names.push(segment);
-                }
-            }
+    let wanted = key.map(native::posix_names);
+    let mut names: Vec<(&Path, String)> = Vec::new();
+    for row in &machine.posix {
+        let Some(name) = name_of(row) else { continue };
+        // By the name of the segment, whether there is one or not.
+        let segment = match name.strip_prefix(SEMAPHORE) {
+            Some(semaphore) => match guess::parts(semaphore) {
+                Some((Part::Semaphore, rest)) => format!("{SEGMENT_PREFIX}{rest}"),
+                _ => semaphore.to_owned(),
+            },
+            None => name.to_owned(),
+        };
+        let is_wanted = wanted.as_ref().is_none_or(|names| names.contains(&segment));
+        let found = (directory_of(row), segment);
+        if is_wanted && !names.contains(&found) {
+            names.push(found);
         }
     }
-    let entries = names.iter().filter_map(|name| entry(machine, name));
+    let entries = names
+        .iter()
+        .filter_map(|(directory, name)| entry(machine, directory, name));
     entries
         .filter(|entry| key.is_some() || is_qts(entry))
         .collect()
@@ -66,13 +79,16 @@ pub(super) fn entries(machine: &Machine, key: Option<&str>) -> Vec<Entry> {
 /// Whether it can be told that an entry is Qt's.
 fn is_qts(entry: &Entry) -> bool {
     let name = entry.native_key.as_deref().unwrap_or_default();
-    guess::parts(name.trim_start_matches('/')).is_some()
+    // Only qshm makes a place aside.
+    entry.directory.is_some()
+        || guess::parts(name.trim_start_matches('/')).is_some()
         || !entry.users.qt.is_empty() && entry.semaphore.is_some()
 }
 
-fn entry(machine: &Machine, name: &str) -> Option<Entry> {
-    let segment = find(machine, name);
-    let semaphore = find(machine, &format!("{SEMAPHORE}{}", semaphore_name(name)));
+fn entry(machine: &Machine, directory: &Path, name: &str) -> Option<Entry> {
+    let segment = find(machine, directory, name);
+    let semaphore = format!("{SEMAPHORE}{}", semaphore_name(name));
+    let semaphore = find(machine, directory, &semaphore);
     if segment.is_none() && semaphore.is_none() {
         return None;
     }
@@ -83,6 +99,7 @@ fn entry(machine: &Machine, name: &str) -> Option<Entry> {
     };
     let mut entry = draft(Backend::Posix, key);
     entry.native_key = Some(format!("/{name}"));
+    entry.directory = aside(directory).map(|uid| (directory.into(), DirectoryKind::Aside(uid)));
     entry.qt = Some(QtVersions::Posix);
     entry.segment = segment.map(segment_found);
     entry.semaphore = semaphore.map(semaphore_found);
@@ -104,12 +121,18 @@ fn entry(machine: &Machine, name: &str) -> Option<Entry> {
         None => State::SemaphoreAlone,
     };
     if let Some(semaphore) = &mut entry.semaphore {
-        // Who is inside is not to be known; but if one is stopped, that is the one to name.
-        let stopped = entry.users.seen.iter().find(|(_, stopped)| *stopped);
-        if let (Some(0), Some((process, _))) = (semaphore.value, stopped) {
+        // Who is inside is known of qshm's own. Else, if somebody who has it is stopped, that is
+        // the one to name.
+        let mut seen = entry.users.seen.iter();
+        let last = semaphore.last_pid;
+        let holder = match last {
+            Some(pid) => seen.find(|(process, _)| process.pid == pid),
+            None => seen.find(|(_, stopped)| *stopped),
+        };
+        if let (Some(0), Some((process, stopped))) = (semaphore.value, holder) {
             semaphore.holder = Some(Holder {
                 process: process.clone(),
-                stopped: true,
+                stopped: *stopped,
             });
         }
     }
@@ -154,7 +177,7 @@ fn semaphore_found(row: &PosixRow) -> SemaphoreFound {
         file: Some(file.path.clone()),
         perm: perm_of(file),
         value: row.value,
-        last_pid: None,
+        last_pid: row.last_pid,
         waiting: None,
         changed: file.stat.born.unwrap_or(file.modified),
         holder: None,

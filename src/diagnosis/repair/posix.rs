@@ -6,14 +6,18 @@
 use std::path::Path;
 
 use super::{Left, Repair, name};
-use crate::diagnosis::machine::{Entry, State};
-use crate::kernel::Errno;
+use crate::diagnosis::machine::{DirectoryKind, Entry, State};
 use crate::kernel::linux::survey::Lease;
+use crate::kernel::{Errno, Kernel as _, Linux};
 
 /// Clears an entry.
 pub(super) fn clear(entry: &Entry) -> Repair {
     let mut removed = Vec::new();
     let left = try_clear(entry, &mut removed).err();
+    if let Some((directory, DirectoryKind::Aside(_))) = &entry.directory {
+        // If it was the last.
+        let _ = Linux.rmdir(directory);
+    }
     Repair { removed, left }
 }
 

@@ -15,6 +15,7 @@ fn posix_objects_by_their_leases() {
         PosixRow {
             file,
             value: None,
+            last_pid: None,
             in_use,
         }
     };

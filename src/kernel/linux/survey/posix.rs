@@ -24,6 +24,9 @@ const SEMAPHORE: &[u8] = b"sem.";
 /// Of a `sem_t`.
 const SEMAPHORE_SIZE: u64 = size_of::<libc::sem_t>() as u64;
 
+/// Where qshm writes who took a lock last, see `crate::named`.
+const LAST_PID: usize = 24;
+
 /// More files than this are not asked who has them open.
 const MANY: usize = 2000;
 
@@ -36,30 +39,48 @@ const F_SETLEASE: libc::c_int = 1024;
 const F_GETLEASE: libc::c_int = 1025;
 const F_SETSIG: libc::c_int = 10;
 
-/// All plain files of `/dev/shm`.
+/// All plain files of `/dev/shm`, and of the places aside in it.
 pub fn posix_files() -> Vec<PosixRow> {
     let found = directory(Path::new(SHARED_FILES), |_| true);
-    let plain = found
+    let (asides, mut files): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|file| file.stat.kind == FileKind::Directory);
+    for aside in asides {
+        let name = aside.path.file_name().unwrap_or_default();
+        if name.as_encoded_bytes().starts_with(b"qshm-") {
+            files.extend(directory(&aside.path, |_| true));
+        }
+    }
+    let plain = files
         .into_iter()
         .filter(|file| file.stat.kind == FileKind::Regular);
-    let rows = plain.take(MANY).map(|file| PosixRow {
-        value: value(&file.path, &file.stat),
-        in_use: in_use(&file.path),
-        file,
+    let rows = plain.take(MANY).map(|file| {
+        let words = words(&file.path, &file.stat);
+        PosixRow {
+            value: words.map(|words| words.0),
+            last_pid: words.and_then(|words| words.1),
+            in_use: in_use(&file.path),
+            file,
+        }
     });
     rows.collect()
 }
 
-/// The value of a semaphore: the lower half of its first eight bytes, as glibc has it on 64-bit
-/// machines.
-fn value(path: &Path, stat: &FileStat) -> Option<i32> {
+/// What a semaphore says: its value, which is the lower half of the first eight bytes, as glibc
+/// has it on 64-bit machines; and of one of qshm's own, which are longer, who took it last.
+fn words(path: &Path, stat: &FileStat) -> Option<(i32, Option<i32>)> {
     let is_semaphore = path.file_name()?.as_encoded_bytes().starts_with(SEMAPHORE);
-    if !is_semaphore || stat.size != SEMAPHORE_SIZE {
+    if !is_semaphore || stat.size < SEMAPHORE_SIZE {
         return None;
     }
-    let mut bytes = [0; 4];
+    let mut bytes = [0; SEMAPHORE_SIZE as usize];
     open(path).ok()?.read_exact(&mut bytes).ok()?;
-    Some(i32::from_ne_bytes(bytes))
+    let number = |at: usize| {
+        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(i32::from_ne_bytes(four))
+    };
+    let ours = stat.size > SEMAPHORE_SIZE;
+    Some((number(0)?, number(LAST_PID).filter(|pid| ours && *pid > 0)))
 }
 
 fn open(path: &Path) -> Result<File, Errno> {
