@@ -27,3 +27,4 @@ mod long_lock;
 mod peers;
 mod preload;
 mod storm;
+mod who_is_attached;

@@ -65,12 +65,18 @@ pub fn attached_processes(id: IpcId) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
+    // In another namespace the id is that of another segment.
+    let namespace = |process: &Path| fs::metadata(process.join("ns/ipc")).map(|data| data.ino());
+    let own = namespace(Path::new("/proc/thread-self")).ok();
     entries
         .flatten()
         .filter_map(|entry| {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let maps = fs::read_to_string(entry.path().join("maps")).ok()?;
+            // Names of mapped files are whatever bytes somebody gave them.
+            let maps = fs::read(entry.path().join("maps")).ok()?;
+            let maps = String::from_utf8_lossy(&maps);
             maps.lines().any(is_mapping).then_some(())?;
+            (namespace(&entry.path()).ok() == own).then_some(())?;
             let program = fs::read_link(entry.path().join("exe"))
                 .map(|path| path.display().to_string())
                 .or_else(|_| fs::read_to_string(entry.path().join("comm")))
