@@ -15,6 +15,9 @@ pub const NAME: &str = "Logic";
 /// The first file of the user's registry.
 pub const REGISTRY: &str = "/run/user/1000/qshm/Logic.user.0";
 
+/// Its claims.
+pub const CLAIMS: &str = "/run/user/1000/qshm/Logic.user.claims";
+
 /// The one in the last place of all.
 pub const LAST_REGISTRY: &str = "/tmp/qshm-instances-1000/Logic.user.0";
 
@@ -91,6 +94,15 @@ pub fn claim(process: &SimProcess) {
     ends(process, instance);
 }
 
+/// Claims something else.
+pub fn claim_another(process: &SimProcess) {
+    let instance = joined(process, &PLAIN, &options(Scope::User));
+    if !instance.claim("printer").is_mine() {
+        process.wrong("the printer is nobody's");
+    }
+    ends(process, instance);
+}
+
 /// Claims, gives back, and claims again.
 pub fn claim_twice(process: &SimProcess) {
     let instance = joined(process, &PLAIN, &options(Scope::User));
@@ -144,6 +156,11 @@ pub fn two_handles(process: &SimProcess) {
 /// A cleaner: deletes the registry's file, once.
 pub fn cleaner(process: &SimProcess) {
     let _ = process.unlink(Path::new(REGISTRY));
+}
+
+/// Deletes the claims.
+pub fn cleaner_of_claims(process: &SimProcess) {
+    let _ = process.unlink(Path::new(CLAIMS));
 }
 
 /// Deletes it, and makes another one that says of itself that it is the only one, as a copy does.
