@@ -60,6 +60,8 @@ pub fn joined(
 }
 
 pub fn ends(process: &SimProcess, instance: Instance<SimProcess>) {
+    // What a process says of itself is looked at when it makes a call.
+    let _ = process.lstat(Path::new("/"));
     process.note(|status| {
         status.number = None;
         status.claims = false;
@@ -107,6 +109,7 @@ pub fn claim_another(process: &SimProcess) {
 pub fn claim_twice(process: &SimProcess) {
     let instance = joined(process, &PLAIN, &options(Scope::User));
     claims(process, &instance);
+    let _ = process.lstat(Path::new("/"));
     process.note(|status| status.claims = false);
     instance.release("camera");
     claims(process, &instance);
