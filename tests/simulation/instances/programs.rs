@@ -185,7 +185,10 @@ pub fn logs_in(process: &SimProcess) {
     let uid = USER;
     let path = PathBuf::from(format!("/run/user/{uid}"));
     // What root does in two steps is one here: it comes to be there with its owner.
-    let _ = process.as_user(uid, uid, || process.mkdir(&path, 0o700));
+    let made = process.as_user(uid, uid, || process.mkdir(&path, 0o700));
+    if made != Ok(Ok(())) {
+        process.wrong(format!("no runtime directory: {made:?}"));
+    }
 }
 
 /// When nobody else is there: the first number, the claim, and one that is counted.
