@@ -61,16 +61,6 @@ impl Scene {
         }
         Err(format!("{user:?}: {finished:?}"))
     }
-
-    pub fn clean(&self) -> Result<(), String> {
-        let nothing = self.world.segments().is_empty()
-            && self.world.semaphores().is_empty()
-            && self.world.left_files().is_empty();
-        if nothing {
-            return Ok(());
-        }
-        Err(format!("left behind: {}", self.world.state()))
-    }
 }
 
 fn both(case: fn(&Scene) -> Vec<String>) {
@@ -236,7 +226,7 @@ fn each_plant(scene: &Scene) -> Vec<String> {
                 if after.0 == before.0 {
                     uproot(file);
                 }
-                let result = started.and(same).and_then(|()| scene.clean());
+                let result = started.and(same).and_then(|()| scene.world.clean());
                 if let Err(why) = result.and(nothing.then_some(()).ok_or("followed".to_owned())) {
                     let which = file.file_name().unwrap_or_default().to_string_lossy();
                     failures.push(format!("{} as {which}, {victim:?}: {why}", plant.name));
@@ -298,7 +288,11 @@ fn aside_planted(scene: &Scene) -> Vec<String> {
             };
             uproot(&scene.segment_file);
             uproot(&aside);
-            if let Err(why) = free.and(taken).and(kept_out).and_then(|()| scene.clean()) {
+            if let Err(why) = free
+                .and(taken)
+                .and(kept_out)
+                .and_then(|()| scene.world.clean())
+            {
                 failures.push(format!("{name}, {victim:?}: {why}"));
             }
             scene.world.restart();
@@ -367,7 +361,7 @@ fn segments_planted(scene: &Scene) -> Vec<String> {
                         planted::remove_segment(id);
                     }
                     // With it gone, all else goes with the next clean end.
-                    if let Err(why) = scene.starts(victim).and_then(|()| scene.clean()) {
+                    if let Err(why) = scene.starts(victim).and_then(|()| scene.world.clean()) {
                         failures.push(format!("size {size} mode {mode:o}, afterwards: {why}"));
                     }
                     scene.world.restart();
@@ -416,7 +410,7 @@ fn semaphores_planted(scene: &Scene) -> Vec<String> {
                         }
                         planted::remove_semaphore(id);
                     }
-                    if let Err(why) = scene.starts(victim).and_then(|()| scene.clean()) {
+                    if let Err(why) = scene.starts(victim).and_then(|()| scene.world.clean()) {
                         failures.push(format!("{what}, afterwards: {why}"));
                     }
                     scene.world.restart();
@@ -464,7 +458,7 @@ fn own_but_odd(scene: &Scene) -> Vec<String> {
                 if let Some(value) = value {
                     semaphore_of_qt(scene, value);
                 }
-                if let Err(why) = scene.starts(victim).and_then(|()| scene.clean()) {
+                if let Err(why) = scene.starts(victim).and_then(|()| scene.world.clean()) {
                     failures.push(format!("size {size}, value {value:?}, {victim:?}: {why}"));
                 }
                 scene.world.restart();

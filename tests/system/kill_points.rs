@@ -26,7 +26,7 @@ impl Plan<'_> {
     fn try_call(&self, call: &Call) -> Result<(), String> {
         self.killed.kill_at(call)?;
         next_start(self.next.alone(), &["number 0", "ended"])?;
-        clean(self.world())
+        self.world().clean()
     }
 
     /// Every call in turn. Returns what failed, a line each.
@@ -63,14 +63,6 @@ fn next_start(launch: Launch, wanted: &[&str]) -> Result<(), String> {
         return Err(format!("the next start took {took:?}"));
     }
     Ok(())
-}
-
-fn clean(world: &World) -> Result<(), String> {
-    if world.segments().is_empty() && world.semaphores().is_empty() && world.left_files().is_empty()
-    {
-        return Ok(());
-    }
-    Err(format!("left behind: {}", world.state()))
 }
 
 fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
@@ -127,7 +119,7 @@ fn a_stranger_starts_after_a_kill_at_each_call() {
             start_stop(&world, build, User::ALICE).alone(),
             &["number 0", "ended"],
         );
-        if let Err(why) = kill.and(stranger).and(again).and_then(|()| clean(&world)) {
+        if let Err(why) = kill.and(stranger).and(again).and_then(|()| world.clean()) {
             failures.push(format!("killed at {}: {why}", call.text));
             world.restart();
         }
@@ -177,7 +169,7 @@ fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
         } else if !ended.status.success() {
             Err(format!("the one that was there: {ended:?}"))
         } else {
-            clean(&world)
+            world.clean()
         };
         if let Err(why) = kill.and(result) {
             failures.push(format!("killed at {}: {why}", call.text));
@@ -231,7 +223,7 @@ fn who_steps_aside_starts_after_a_kill_at_each_call() {
             holder.close_stdin();
             holder.wait();
         }
-        if let Err(why) = next.and_then(|()| clean(&world)) {
+        if let Err(why) = next.and_then(|()| world.clean()) {
             failures.push(format!("killed at {} ({stays}): {why}", call.text));
             world.restart();
         }
@@ -266,7 +258,7 @@ fn a_run_guard_starts_after_a_kill_at_each_call() {
     for call in &calls {
         let kill = killed.kill_at(call);
         let next = next_start(guard(User::ALICE).alone(), &["first"]);
-        if let Err(why) = kill.and(next).and_then(|()| clean(&world)) {
+        if let Err(why) = kill.and(next).and_then(|()| world.clean()) {
             failures.push(format!("killed at {}: {why}", call.text));
             world.restart();
         }
