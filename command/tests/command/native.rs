@@ -160,3 +160,36 @@ fn a_native_key_can_be_any_file() {
     bench.world.assert_clean();
     assert!(!file.exists());
 }
+
+/// Looks and repairs all the while: who uses it neither loses it nor finds it gone.
+#[test]
+fn a_posix_segment_in_use_bears_all_looks_and_repairs() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let mut keeps = bench.script(&python, User::ALICE);
+    let mut comes = bench.script(&python, User::ALICE);
+    for script in [&mut keeps, &mut comes] {
+        script.ask("legacy posix Logic");
+    }
+    assert_eq!(keeps.ask("create 4"), "ok");
+    for _ in 0..8 {
+        let looks = [
+            bench
+                .command(User::Root, &["repair", "--yes", "Logic"])
+                .start(),
+            bench.command(User::ALICE, &["repair", "--yes"]).start(),
+            bench.command(User::ALICE, &["status"]).start(),
+        ];
+        for _ in 0..20 {
+            assert_eq!(comes.ask("attach"), "ok");
+            assert_eq!(comes.ask("lock"), "ok");
+            assert_eq!(comes.ask("unlock"), "ok");
+            assert_eq!(comes.ask("detach"), "ok");
+        }
+        for look in looks {
+            look.finish(crate::support::DEADLINE);
+        }
+        assert_eq!(shared_files().len(), 2);
+    }
+}
