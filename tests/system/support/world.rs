@@ -2,7 +2,7 @@
 //! its own that everybody may write to, as `/tmp` is.
 
 use super::namespace::Namespace;
-use super::process::{DEADLINE, Launch, User};
+use super::process::{Launch, User};
 use super::programs::{Build, Flavour, preload, program};
 use super::sysvipc::{self, Segment, Semaphore};
 use std::fs;
@@ -10,11 +10,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Instant;
-
-fn is_there(pid: i32) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
-}
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -111,24 +106,9 @@ impl World {
     }
 
     /// They are those of the thread's namespace, hence of this world.
-    ///
-    /// Who reads a process's `/proc/PID/maps`, as other tests do, holds its memory for that long,
-    /// attachments included, even after the process has ended. A removed segment whose processes
-    /// are gone is therefore looked at again.
     #[allow(clippy::unused_self)]
     pub fn segments(&self) -> Vec<Segment> {
-        let end = Instant::now() + DEADLINE;
-        loop {
-            let segments = sysvipc::segments();
-            let settles = segments.iter().any(|segment| {
-                let users = [segment.creator_pid, segment.last_pid];
-                segment.key == 0 && !users.iter().any(|pid| is_there(*pid))
-            });
-            if !settles || Instant::now() > end {
-                return segments;
-            }
-            std::thread::yield_now();
-        }
+        sysvipc::segments()
     }
 
     /// As [`segments`](Self::segments).
