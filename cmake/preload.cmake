@@ -3,6 +3,7 @@
 # every program that is started with it, whatever that is and brings along.
 
 add_library(qshm-preload MODULE
+  cpp/preload/ipc_keys.cpp
   cpp/preload/loaded_qt.cpp
   cpp/preload/log.cpp
   cpp/preload/maker.cpp
@@ -23,17 +24,17 @@ endif()
 # By the path of the archive and with libraries of our own choice: qshm::qshm
 # would bring the shared libgcc.
 set(qshm_preload_exports "${PROJECT_SOURCE_DIR}/cpp/preload/exports.map")
-set(qshm_preload_link
+# LINKER: is for paths with spaces.
+target_link_options(qshm-preload PRIVATE
   -static-libstdc++ -static-libgcc
-  "-Wl,--version-script=${qshm_preload_exports}" -Wl,--gc-sections -Wl,--as-needed)
+  "LINKER:--version-script=${qshm_preload_exports}" LINKER:--gc-sections LINKER:--as-needed)
 if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   # What a sanitizer needs is in the program.
-  list(APPEND qshm_preload_link -Wl,-z,defs)
+  target_link_options(qshm-preload PRIVATE LINKER:-z,defs)
 endif()
 set(qshm_preload_libraries ${QSHM_NATIVE_LIBRARIES})
 list(REMOVE_ITEM qshm_preload_libraries gcc_s)
-target_link_libraries(qshm-preload PRIVATE
-  "${QSHM_ARCHIVE}" ${qshm_preload_link} gcc_eh ${qshm_preload_libraries})
+target_link_libraries(qshm-preload PRIVATE "${QSHM_ARCHIVE}" gcc_eh ${qshm_preload_libraries})
 add_dependencies(qshm-preload qshm-rust)
 
 set_target_properties(qshm-preload PROPERTIES

@@ -14,6 +14,8 @@ namespace {
 
 std::atomic<const LoadedQt *> first { nullptr };
 std::mutex adding;
+// Others do not know of it yet.
+thread_local const LoadedQt *currentlyLookedAt = nullptr;
 
 // The address of qVersion() as the library sees it, itself and what it needs. No reference to
 // the library is kept.
@@ -31,7 +33,7 @@ const void *versionFunctionSeenFrom(const link_map *map)
 } // namespace
 
 LoadedQt::LoadedQt(const link_map *map, const char *version)
-    : m_map(map), m_version(version), m_major(std::atoi(version))
+    : m_map(map), m_range(rangeOf(map)), m_version(version), m_major(std::atoi(version))
 { }
 
 const LoadedQt *LoadedQt::at(const void *address)
@@ -48,6 +50,22 @@ const LoadedQt *LoadedQt::usedBy(const void *address)
     if (!function)
         function = dlsym(RTLD_DEFAULT, "qVersion");
     return function ? at(function) : nullptr;
+}
+
+const LoadedQt *LoadedQt::callingFrom(const void *address)
+{
+    if (const LoadedQt *const qt = lookedAt())
+        return qt;
+    for (const LoadedQt *qt = first.load(std::memory_order_acquire); qt; qt = qt->m_next) {
+        if (qt->m_range.contains(address))
+            return qt;
+    }
+    return nullptr;
+}
+
+const LoadedQt *LoadedQt::lookedAt()
+{
+    return currentlyLookedAt;
 }
 
 // No lock is held while the dynamic linker is asked: it has one of its own, which a thread that
@@ -98,12 +116,10 @@ bool LoadedQt::resolve(const Symbols &symbols)
     // Also a Qt that is not served is asked for its members, and how its objects look.
     const bool members = m_memory.resolve(symbols, m_major) & m_semaphore.resolve(symbols);
     const void *const vtable = members ? vtableOfItsOwn(symbols) : nullptr;
-    return vtable
-            // From 6.6 on, keys of another kind have members of their own.
-            && !symbols.find("_ZNK13QSharedMemory12nativeIpcKeyEv")
-            && symbols.find(m_tempPath, "_ZN4QDir8tempPathEv")
+    return vtable && symbols.find(m_tempPath, "_ZN4QDir8tempPathEv")
             && symbols.find(m_translate, "_ZN16QCoreApplication9translateEPKcS1_S1_i")
             && m_log.resolve(symbols) && m_strings.resolve(symbols, m_major)
+            && (!m_memory.ipcKey || m_ipcKeys.resolve(symbols, m_strings))
             && m_vtable.replace(symbols, vtable, m_memory);
 }
 
@@ -114,10 +130,12 @@ const void *LoadedQt::vtableOfItsOwn(const Symbols &symbols)
     if (!symbols.find(construct, "_ZN13QSharedMemoryC1EP7QObject"))
         return nullptr;
     alignas(std::max_align_t) unsigned char object[64];
+    currentlyLookedAt = this;
     construct(object, nullptr);
     const void *const vtable = vtableOf(object);
     m_privateVtable = privateVtableOf(object);
     m_memory.destroy(object);
+    currentlyLookedAt = nullptr;
     return vtable;
 }
 

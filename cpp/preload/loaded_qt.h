@@ -21,9 +21,14 @@ public:
     static const LoadedQt *at(const void *address);
     /// The Qt that the code at `address` is linked with; null if it is with none.
     static const LoadedQt *usedBy(const void *address);
+    /// The Qt that calls us from `address` about something of its own: a QSharedMemory of Qt has
+    /// a QSystemSemaphore inside. Null if it is not Qt that calls.
+    static const LoadedQt *callingFrom(const void *address);
+    /// The Qt that this thread is finding out about, with an object that it makes. Null mostly.
+    static const LoadedQt *lookedAt();
 
-    /// Whether this library takes the place of its classes. What is not as it was in every Qt
-    /// that is known (5.7 to 6.5) is left alone.
+    /// Whether this library takes the place of its classes. A Qt that is not as every one that
+    /// is known (5.7 to 6.11) is left alone.
     bool isServed() const { return m_isServed; }
 
     int major() const { return m_major; }
@@ -32,6 +37,8 @@ public:
     const MemoryMembers &memory() const { return m_memory; }
     /// Its own members of QSystemSemaphore.
     const SemaphoreMembers &semaphore() const { return m_semaphore; }
+    /// The keys of Qt 6.6 and later; null before.
+    const IpcKeys *ipcKeys() const { return m_memory.ipcKey ? &m_ipcKeys : nullptr; }
     const LogFunctions &log() const { return m_log; }
 
     /// What takes the place of its vtable of QSharedMemory.
@@ -56,12 +63,14 @@ private:
     const void *vtableOfItsOwn(const Symbols &symbols);
 
     const link_map *const m_map;
+    const AddressRange m_range;
     const char *const m_version;
     const int m_major;
     bool m_isServed = false;
     Strings m_strings;
     MemoryMembers m_memory {};
     SemaphoreMembers m_semaphore {};
+    IpcKeys m_ipcKeys;
     LogFunctions m_log {};
     Vtable m_vtable;
     const void *m_privateVtable = nullptr;

@@ -101,6 +101,8 @@ const SemaphoreMembers *semaphoreReplacement()
 
 MemoryMaker makerOf(const void *object, const void *caller)
 {
+    if (const LoadedQt *const qt = LoadedQt::lookedAt())
+        return { nullptr, &qt->memory() };
     const void *const vtable = privateVtableOf(object);
     for (const Known *known = firstKnown.load(std::memory_order_acquire); known;
          known = known->next) {
@@ -119,12 +121,17 @@ MemoryMaker makerOf(const void *object, const void *caller)
 
 SemaphoreMaker semaphoreMakerOf(const void *caller)
 {
+    // Before Qt is looked at, which makes a semaphore of its own.
+    if (const LoadedQt *const qt = LoadedQt::callingFrom(caller))
+        return { nullptr, &qt->semaphore() };
     if (const SemaphoreMembers *const members = semaphoreReplacement())
         return { nullptr, members };
     const LoadedQt *const qt = LoadedQt::usedBy(caller);
     if (!qt)
         undefined();
-    return { qt->isServed() ? qt : nullptr, &qt->semaphore() };
+    // Now it is known, if it was not before.
+    const bool isQts = LoadedQt::callingFrom(caller);
+    return { qt->isServed() && !isQts ? qt : nullptr, &qt->semaphore() };
 }
 
 } // namespace preload

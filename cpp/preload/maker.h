@@ -22,7 +22,8 @@ struct MemoryMaker
 /// not change. `caller`: an address in the code that calls.
 MemoryMaker makerOf(const void *object, const void *caller);
 
-/// The same for an object of QSystemSemaphore that the code at `caller` is about to make.
+/// The same for an object of QSystemSemaphore that the code at `caller` is about to make. What
+/// Qt makes for itself is left to it.
 struct SemaphoreMaker
 {
     const LoadedQt *served;

@@ -5,6 +5,8 @@ namespace preload {
 
 bool MemoryMembers::resolve(const Symbols &symbols, int major)
 {
+    symbols.find(setIpcKey, "_ZN13QSharedMemory12setNativeKeyERK13QNativeIpcKey");
+    symbols.find(ipcKey, "_ZNK13QSharedMemory12nativeIpcKeyEv");
     // All of them are looked for, also when one is missing.
     return symbols.find(setKey, "_ZN13QSharedMemory6setKeyERK7QString")
             & symbols.find(setNativeKey, "_ZN13QSharedMemory12setNativeKeyERK7QString")
@@ -30,6 +32,10 @@ bool MemoryMembers::resolve(const Symbols &symbols, int major)
 
 bool SemaphoreMembers::resolve(const Symbols &symbols)
 {
+    symbols.find(constructWithIpcKey, "_ZN16QSystemSemaphoreC1ERK13QNativeIpcKeyiNS_10AccessModeE");
+    symbols.find(setIpcKey,
+                 "_ZN16QSystemSemaphore12setNativeKeyERK13QNativeIpcKeyiNS_10AccessModeE");
+    symbols.find(ipcKey, "_ZNK16QSystemSemaphore12nativeIpcKeyEv");
     // All of them are looked for, also when one is missing.
     return symbols.find(construct, "_ZN16QSystemSemaphoreC1ERK7QStringiNS_10AccessModeE")
             & symbols.find(destroy, "_ZN16QSystemSemaphoreD1Ev")

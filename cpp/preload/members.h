@@ -2,6 +2,7 @@
 #ifndef QSHM_PRELOAD_MEMBERS_H
 #define QSHM_PRELOAD_MEMBERS_H
 
+#include "ipc_keys.h"
 #include "strings.h"
 
 #include <cstdint>
@@ -31,8 +32,11 @@ struct MemoryMembers
     void (*deleteObject)(void *);
     void (*destroy)(void *);
     void (*destroyBase)(void *);
+    // From 6.6 on, null before.
+    void (*setIpcKey)(void *, const RawIpcKey &);
+    RawIpcKey (*ipcKey)(const void *);
 
-    /// False if one is missing.
+    /// False if one is missing that every version has.
     bool resolve(const Symbols &symbols, int major);
 };
 
@@ -47,7 +51,12 @@ struct SemaphoreMembers
     bool (*release)(void *, int);
     int (*error)(const void *);
     Raw (*errorString)(const void *);
+    // From 6.6 on, null before.
+    void (*constructWithIpcKey)(void *, const RawIpcKey &, int, int);
+    void (*setIpcKey)(void *, const RawIpcKey &, int, int);
+    RawIpcKey (*ipcKey)(const void *);
 
+    /// False if one is missing that every version has.
     bool resolve(const Symbols &symbols);
 };
 

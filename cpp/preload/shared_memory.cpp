@@ -10,6 +10,7 @@
 
 #include <qshm/shared_memory.h>
 
+class QNativeIpcKey;
 class QString;
 
 class [[gnu::visibility("default")]] QSharedMemory
@@ -19,6 +20,7 @@ public:
 
     void setKey(const QString &key);
     void setNativeKey(const QString &key);
+    void setNativeKey(const QNativeIpcKey &key);
     bool create(int size, AccessMode mode);
     bool create(long long size, AccessMode mode);
     bool attach(AccessMode mode);
@@ -68,8 +70,8 @@ const MemoryMembers &membersOf(const void *object, const void *caller)
 
 enum class Set { Key, NativeKey };
 
-// Takes over what Qt has made of a key, if it is another one than before.
-void takeKey(State &state, const void *object, Set set)
+// Takes over the key that Qt has made, up to 6.5: if it is another one than before.
+void takeTextKey(State &state, const void *object, Set set)
 {
     const MemoryMembers &members = state.qt.memory();
     const Text key(state.qt.strings(), [&] { return members.key(object); });
@@ -93,6 +95,16 @@ void takeKey(State &state, const void *object, Set set)
     }
 }
 
+// The same from 6.6 on, where also the same key is a new one.
+void takeIpcKey(State &state, const void *object)
+{
+    const MemoryMembers &members = state.qt.memory();
+    const IpcKey key(*state.qt.ipcKeys(), [&] { return members.ipcKey(object); });
+    const Text legacy(state.qt.strings(), [&] { return members.key(object); });
+    state.memory.setNativeKey(key.raw().type(), state.qt.strings().local8Bit(key.raw().name()),
+                              !legacy.isNull());
+}
+
 // The state of an object that is about to be used; null if the object is left to Qt.
 State *use(void *object, const void *caller)
 {
@@ -102,37 +114,44 @@ State *use(void *object, const void *caller)
     if (!qt)
         return nullptr;
     auto *const state = new State { *qt, {}, {}, {} };
-    takeKey(*state, object, Set::NativeKey);
+    if (qt->ipcKeys())
+        takeIpcKey(*state, object);
+    else
+        takeTextKey(*state, object, Set::NativeKey);
     states.insert(object, state);
     qt->vtable().giveTo(object);
     return state;
 }
 
-// The object that this thread is in the destructor of.
-thread_local const void *ending = nullptr;
-
-// Lets go of everything, and has Qt's destructor take what is its own. That one takes the key away
-// first. A Qt that was linked in an unusual way does so by our setKey(), which must not take the
-// object for one that is used.
-void end(void *object, Destructor *qts)
+// Lets go of everything, before Qt's destructor takes what is its own.
+void end(void *object)
 {
     delete static_cast<State *>(states.take(object));
-    const void *const outer = ending;
-    ending = object;
-    qts(object);
-    ending = outer;
 }
 
-// Sets a key by Qt's own function and takes it over.
-void setKey(QSharedMemory *object, const QString &key, Set set, const void *caller)
+// Has Qt set a key, by the one of these members that `setInQt` calls, and takes it over.
+template <typename SetInQt>
+void setKey(void *object, Set set, const void *caller, SetInQt setInQt)
 {
-    // What an object answers also depends on the keys that it has had.
-    State *const state = object == ending ? nullptr : use(object, caller);
     const MemoryMembers &members = membersOf(object, caller);
-    const auto setInQt = set == Set::Key ? members.setKey : members.setNativeKey;
-    setInQt(object, reinterpret_cast<const Raw &>(key));
-    if (state)
-        takeKey(*state, object, set);
+    // What an object answers also depends on the keys that it has had. Constructors and
+    // destructors of Qt may come by here as well.
+    State *const state = LoadedQt::callingFrom(caller) ? nullptr : use(object, caller);
+    if (!state) {
+        setInQt(members);
+        return;
+    }
+    const IpcKeys *const keys = state->qt.ipcKeys();
+    if (!keys) {
+        setInQt(members);
+        takeTextKey(*state, object, set);
+        return;
+    }
+    const IpcKey before(*keys, [&] { return members.ipcKey(object); });
+    setInQt(members);
+    const IpcKey after(*keys, [&] { return members.ipcKey(object); });
+    if (!keys->isEmpty(after.raw()) || !keys->areEqual(before.raw(), after.raw()))
+        takeIpcKey(*state, object);
 }
 
 bool create(void *object, std::int64_t size, int mode, const void *caller)
@@ -152,17 +171,23 @@ const void *constData(const void *object, const void *caller)
 
 void deleteMemory(void *object)
 {
-    end(object, membersOf(object, CALLER).deleteObject);
+    const MemoryMembers &members = membersOf(object, CALLER);
+    end(object);
+    members.deleteObject(object);
 }
 
 void destroyMemory(void *object)
 {
-    end(object, membersOf(object, CALLER).destroy);
+    const MemoryMembers &members = membersOf(object, CALLER);
+    end(object);
+    members.destroy(object);
 }
 
 void destroyMemoryBase(void *object)
 {
-    end(object, membersOf(object, CALLER).destroyBase);
+    const MemoryMembers &members = membersOf(object, CALLER);
+    end(object);
+    members.destroyBase(object);
 }
 
 } // namespace preload
@@ -172,12 +197,28 @@ using namespace qshm::preload;
 
 void QSharedMemory::setKey(const QString &key)
 {
-    qshm::preload::setKey(this, key, Set::Key, CALLER);
+    qshm::preload::setKey(this, Set::Key, CALLER, [&](const MemoryMembers &qts) {
+        qts.setKey(this, reinterpret_cast<const Raw &>(key));
+    });
 }
 
 void QSharedMemory::setNativeKey(const QString &key)
 {
-    qshm::preload::setKey(this, key, Set::NativeKey, CALLER);
+    qshm::preload::setKey(this, Set::NativeKey, CALLER, [&](const MemoryMembers &qts) {
+        qts.setNativeKey(this, reinterpret_cast<const Raw &>(key));
+    });
+}
+
+void QSharedMemory::setNativeKey(const QNativeIpcKey &key)
+{
+    const auto &raw = reinterpret_cast<const RawIpcKey &>(key);
+    State *const state = LoadedQt::callingFrom(CALLER) ? nullptr : use(this, CALLER);
+    if (state && !state->qt.ipcKeys()->isSupported(raw.type())) {
+        state->memory.setNativeKey(raw.type(), {});
+        return;
+    }
+    qshm::preload::setKey(this, Set::NativeKey, CALLER,
+                          [&](const MemoryMembers &qts) { qts.setIpcKey(this, raw); });
 }
 
 bool QSharedMemory::create(int size, AccessMode mode)

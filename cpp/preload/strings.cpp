@@ -95,6 +95,15 @@ bool Strings::isNull(const Raw &string) const
     return m_isQt5 ? string.word(0) == m_null.word(0) : !string.word(1);
 }
 
+bool Strings::areEqual(const Raw &one, const Raw &other) const
+{
+    const Span first = spanOf(one);
+    const Span second = spanOf(other);
+    return first.size == second.size
+            && (first.size == 0
+                || std::memcmp(first.data, second.data, first.size * sizeof(char16_t)) == 0);
+}
+
 Strings::Span Strings::spanOf(const Raw &array) const
 {
     if (!m_isQt5)

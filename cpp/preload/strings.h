@@ -57,6 +57,8 @@ public:
 
     const Raw &null() const { return m_null; }
     bool isNull(const Raw &string) const;
+    bool isEmpty(const Raw &string) const { return spanOf(string).size == 0; }
+    bool areEqual(const Raw &one, const Raw &other) const;
     std::string utf8(const Raw &string) const;
     /// In the encoding of the locale, as Qt gives names of files to the system.
     std::string local8Bit(const Raw &string) const;

@@ -26,7 +26,8 @@ fn machine() -> World {
 fn bare_machine() -> World {
     let mut world = World::new();
     world.plant_directory("/run", 0, 0, 0o755);
-    world.plant_directory("/run/user", 0, 0, 0o755);
+    // So that a user can log in: see `programs::logs_in`.
+    world.plant_directory("/run/user", 0, 0, 0o777);
     world.plant_directory("/dev", 0, 0, 0o755);
     world.plant_directory("/dev/shm", 0, 0, 0o1777);
     world

@@ -1,9 +1,11 @@
 //! Beside builds that count in shared memory.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use qshm::AccessMode;
 use qshm::instance::{Options, Scope, Surroundings};
+use qshm::kernel::Kernel as _;
 
 use super::programs::{ends, joined, options};
 use super::{each, machine, scenario};
@@ -26,6 +28,7 @@ fn with_counter() -> Options {
 /// A new build.
 fn new_build(process: &SimProcess) {
     let instance = joined(process, plain(), &with_counter());
+    let _ = process.lstat(Path::new("/"));
     if !instance.reason().is_empty() {
         process.wrong(instance.reason());
     }

@@ -15,6 +15,9 @@ pub const NAME: &str = "Logic";
 /// The first file of the user's registry.
 pub const REGISTRY: &str = "/run/user/1000/qshm/Logic.user.0";
 
+/// Its claims.
+pub const CLAIMS: &str = "/run/user/1000/qshm/Logic.user.claims";
+
 /// The one in the last place of all.
 pub const LAST_REGISTRY: &str = "/tmp/qshm-instances-1000/Logic.user.0";
 
@@ -57,6 +60,8 @@ pub fn joined(
 }
 
 pub fn ends(process: &SimProcess, instance: Instance<SimProcess>) {
+    // What a process says of itself is looked at when it makes a call.
+    let _ = process.lstat(Path::new("/"));
     process.note(|status| {
         status.number = None;
         status.claims = false;
@@ -91,10 +96,20 @@ pub fn claim(process: &SimProcess) {
     ends(process, instance);
 }
 
+/// Claims something else.
+pub fn claim_another(process: &SimProcess) {
+    let instance = joined(process, &PLAIN, &options(Scope::User));
+    if !instance.claim("printer").is_mine() {
+        process.wrong("the printer is nobody's");
+    }
+    ends(process, instance);
+}
+
 /// Claims, gives back, and claims again.
 pub fn claim_twice(process: &SimProcess) {
     let instance = joined(process, &PLAIN, &options(Scope::User));
     claims(process, &instance);
+    let _ = process.lstat(Path::new("/"));
     process.note(|status| status.claims = false);
     instance.release("camera");
     claims(process, &instance);
@@ -146,6 +161,11 @@ pub fn cleaner(process: &SimProcess) {
     let _ = process.unlink(Path::new(REGISTRY));
 }
 
+/// Deletes the claims.
+pub fn cleaner_of_claims(process: &SimProcess) {
+    let _ = process.unlink(Path::new(CLAIMS));
+}
+
 /// Deletes it, and makes another one that says of itself that it is the only one, as a copy does.
 pub fn copier(process: &SimProcess) {
     use qshm::kernel::{OpenDirect, RangeLocks as _};
@@ -165,7 +185,10 @@ pub fn logs_in(process: &SimProcess) {
     let uid = USER;
     let path = PathBuf::from(format!("/run/user/{uid}"));
     // What root does in two steps is one here: it comes to be there with its owner.
-    let _ = process.as_user(uid, uid, || process.mkdir(&path, 0o700));
+    let made = process.as_user(uid, uid, || process.mkdir(&path, 0o700));
+    if made != Ok(Ok(())) {
+        process.wrong(format!("no runtime directory: {made:?}"));
+    }
 }
 
 /// When nobody else is there: the first number, the claim, and one that is counted.

@@ -1,13 +1,16 @@
 //! Every interleaving of two, with a kill at each call, and random ones of five.
 
+use std::path::Path;
+
 use super::programs::{
-    self, claim, claim_twice, cleaner, copier, live, live_named, logs_in, look, two_handles, visit,
-    visit_named,
+    self, claim, claim_another, claim_twice, cleaner, cleaner_of_claims, copier, live, live_named,
+    logs_in, look, two_handles, visit, visit_named,
 };
 use super::{bare_machine, each, machine, scenario};
+use crate::model::World;
 use crate::protocol::{OTHER, SOME, USER, roll, root, search, search_some, user};
 use crate::scenario::member;
-use crate::sim_process::{User, run_alone};
+use crate::sim_process::{End, User, run_alone};
 
 /// As many states of those that are not all looked at.
 const FEW: usize = SOME / 3;
@@ -26,14 +29,19 @@ fn two_of_a_user() {
     search_some(&new("instances: all of it, user and user", live), 1, FEW);
 }
 
+/// The machine after somebody was there: the registry is known to be the only one.
+fn known(before: World) -> World {
+    let (mut world, end, _) = run_alone(before, &user(), &programs::alone());
+    assert_eq!(end, End::Finished);
+    world.processes.clear();
+    world
+}
+
 /// The registry is there, from before.
 #[test]
 fn two_of_a_user_again() {
     let users = [user(), user()];
-    let (world, end, _) = run_alone(machine(), &user(), &programs::alone());
-    assert_eq!(end, crate::sim_process::End::Finished);
-    let mut world = world;
-    world.processes.clear();
+    let world = known(machine());
     let new = |name, program| scenario(name, world.clone(), each(&users, program));
     search(&new("instances: join and end, known registry", visit), 1);
     search(&new("instances: claim, known registry", claim), 1);
@@ -66,15 +74,26 @@ fn a_registry_that_goes() {
         ("instances: a cleaner", cleaner as fn(&_)),
         ("instances: a copy in its place", copier),
     ] {
-        let mut scenario = scenario(name, machine(), each(&[user(), user(), user()], visit));
+        let world = known(machine());
+        let mut scenario = scenario(name, world, each(&[user(), user(), user()], visit));
         scenario.members[2] = member(user(), program);
         search_some(&scenario, 0, SOME);
         scenario.members[0] = member(root(), look);
         search_some(&scenario, 1, FEW);
-        scenario.members[0] = member(user(), claim);
-        scenario.members[1] = member(user(), claim);
-        search_some(&scenario, 0, FEW);
     }
+}
+
+/// The file of the claims is deleted while one is held. A second one that is claimed must not let
+/// the new file be taken for the only one.
+#[test]
+fn a_file_of_claims_that_goes() {
+    let world = known(machine());
+    let members = each(&[user(), user(), user(), user()], claim);
+    let mut scenario = scenario("instances: a cleaner of claims", world, members);
+    scenario.members[1] = member(user(), claim_another);
+    scenario.members[3] = member(user(), cleaner_of_claims);
+    search_some(&scenario, 0, SOME);
+    roll(&scenario, 1);
 }
 
 /// There is no runtime directory, and the environment names one for one of them alone.
@@ -90,19 +109,14 @@ fn places_that_differ() {
     scenario.members[1] = member(user(), live);
     search_some(&scenario, 0, FEW);
     // The last place is known to be the only one when the first of the others comes.
-    let (world, end, _) = run_alone(world, &user(), &programs::alone());
-    assert_eq!(end, crate::sim_process::End::Finished);
-    scenario.world = world;
-    scenario.world.processes.clear();
-    scenario.members.push(member(user(), visit));
+    scenario.world = known(world);
     assert!(
         scenario
             .world
             .names
-            .keys()
-            .any(|path| path.ends_with(&programs::LAST_REGISTRY[1..])
-                || path.to_str() == Some(programs::LAST_REGISTRY))
+            .contains_key(Path::new(programs::LAST_REGISTRY))
     );
+    scenario.members.push(member(user(), visit));
     search_some(&scenario, 0, SOME);
 }
 
@@ -114,9 +128,13 @@ fn a_user_logs_in_meanwhile() {
         each(&[user(), user(), root()], visit),
     );
     scenario.members[2] = member(User::root_for(USER), logs_in);
-    search_some(&scenario, 0, SOME);
+    search(&scenario, 0);
     scenario.members[0] = member(user(), look);
     search_some(&scenario, 1, FEW);
+    // The place where they have been so far is known to be the only one.
+    scenario.world = known(bare_machine());
+    scenario.members[0] = member(user(), visit);
+    search(&scenario, 0);
 }
 
 #[test]

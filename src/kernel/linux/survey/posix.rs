@@ -173,6 +173,8 @@ fn rename(from: &Path, to: &Path) -> Result<(), Errno> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     /// A file of its own in `/dev/shm`.
@@ -185,6 +187,18 @@ mod tests {
             std::fs::write(&path, [0; 32]).unwrap();
             Self(path)
         }
+
+        /// Waits until nobody has it: a child that another test forks has every descriptor that is
+        /// open at that moment, for as long as it lives.
+        fn lease(&self) -> Lease {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            loop {
+                match Lease::take(&self.0) {
+                    Err(Errno::EAGAIN) if Instant::now() < deadline => std::thread::yield_now(),
+                    lease => return lease.unwrap(),
+                }
+            }
+        }
     }
 
     impl Drop for Scratch {
@@ -196,11 +210,11 @@ mod tests {
     #[test]
     fn who_has_a_file_open_is_seen() {
         let scratch = Scratch::new("open");
-        assert_eq!(in_use(&scratch.0), Some(false));
+        drop(scratch.lease());
         let file = File::open(&scratch.0).unwrap();
         assert_eq!(in_use(&scratch.0), Some(true));
         drop(file);
-        Lease::take(&scratch.0).unwrap().remove().unwrap();
+        scratch.lease().remove().unwrap();
         assert!(!scratch.0.exists());
     }
 
@@ -208,7 +222,7 @@ mod tests {
     #[test]
     fn who_waits_for_a_file_keeps_it() {
         let scratch = Scratch::new("wait");
-        let lease = Lease::take(&scratch.0).unwrap();
+        let lease = scratch.lease();
         let path = scratch.0.clone();
         let other = std::thread::spawn(move || File::open(path));
         while !lease.is_waited_for() {
@@ -223,7 +237,7 @@ mod tests {
     #[test]
     fn a_file_made_anew_is_not_removed() {
         let scratch = Scratch::new("anew");
-        let lease = Lease::take(&scratch.0).unwrap();
+        let lease = scratch.lease();
         std::fs::remove_file(&scratch.0).unwrap();
         std::fs::write(&scratch.0, [1; 32]).unwrap();
         assert_eq!(lease.remove(), Err(Errno::ESTALE));
