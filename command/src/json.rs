@@ -13,6 +13,7 @@ use qshm::diagnosis::machine::{
 };
 use qshm::instance::Registry;
 
+use crate::output::is_harmful;
 use instances::{Instances, registry};
 pub use key::key;
 
@@ -94,8 +95,19 @@ struct Process {
     stopped: bool,
 }
 
+/// As JSON. What could do something to a terminal is written as an escape there too.
 fn text<T: Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    let plain = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut safe = String::with_capacity(plain.len());
+    for c in plain.chars() {
+        // Only inside of texts; the lines between are JSON's own.
+        if c != '\n' && is_harmful(c) {
+            safe += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 fn hex(key: Option<i32>) -> Option<String> {

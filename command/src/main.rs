@@ -19,10 +19,18 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use output::Failure;
+use output::{Failure, complain};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help was asked for, or is of more use than a complaint.
+        Err(error) if error.exit_code() == 0 || std::env::args_os().len() < 2 => error.exit(),
+        Err(error) => {
+            complain(&output::one_sentence(&error.to_string()));
+            return ExitCode::from(output::WRONG_USAGE);
+        }
+    };
     let done = match cli.command {
         Command::Status(arguments) => status::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -36,7 +44,7 @@ fn main() -> ExitCode {
         // Whoever read has seen enough: `qshm status | head -1`.
         Err(Failure::Closed) => ExitCode::SUCCESS,
         Err(Failure::Said(text)) => {
-            eprintln!("qshm: {text}");
+            complain(&text);
             ExitCode::from(output::FAILED)
         }
     }

@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 /// Something is in the way, or is left.
 pub const IN_THE_WAY: u8 = 1;
 
+/// The command line is not understood.
+pub const WRONG_USAGE: u8 = 2;
+
 /// It could not be done.
 pub const FAILED: u8 = 3;
 
@@ -31,6 +34,20 @@ pub fn print(text: &str) -> Result<(), Failure> {
             ErrorKind::BrokenPipe => Failure::Closed,
             _ => Failure::Said(format!("standard output: {error}")),
         })
+}
+
+/// Says something on standard error, where somebody may listen.
+pub fn complain(sentence: &str) {
+    let _ = writeln!(io::stderr(), "qshm: {sentence}");
+}
+
+/// What clap says in a paragraph and a summary of the usage.
+pub fn one_sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph.split_whitespace().collect();
+    let sentence = words.join(" ");
+    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
+    format!("{}; see qshm --help", harmless(sentence))
 }
 
 /// Whether colour is wanted: on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
@@ -79,28 +96,38 @@ pub fn wrap(line: &str, width: usize, indent: usize) -> String {
     text
 }
 
-/// A text of other people, harmless on a terminal: control characters, and those that turn the
-/// direction of writing around, are written as escapes.
+/// Whether a character could do something to a terminal: control characters, and those that turn
+/// the direction of writing around.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+/// A text of other people, harmless on a terminal: what is not is written as an escape.
 pub fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
-            let _ = match c {
-                '\n' => safe.write_str("\\n"),
-                '\t' => safe.write_str("\\t"),
-                c => write!(safe, "\\u{{{:x}}}", u32::from(c)),
-            };
-        } else {
-            safe.push(c);
-        }
+        let _ = match c {
+            '\n' => safe.write_str("\\n"),
+            '\t' => safe.write_str("\\t"),
+            c if is_harmful(c) => write!(safe, "\\u{{{:x}}}", u32::from(c)),
+            c => safe.write_char(c),
+        };
     }
     safe
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, wrap};
+    use super::{harmless, one_sentence, wrap};
+
+    #[test]
+    fn a_complaint_is_one_sentence() {
+        let text = "error: these were not provided:\n  <KEY>\n\nUsage: qshm explain <KEY>\n";
+        let sentence = "these were not provided: <KEY>; see qshm --help";
+        assert_eq!(one_sentence(text), sentence);
+    }
 
     #[test]
     fn lines_are_broken_between_words() {

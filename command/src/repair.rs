@@ -2,29 +2,35 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use qshm::diagnosis::machine::{Doubt, Entry, Machine, Remedy, State, Viewer};
+use qshm::diagnosis::machine::{Doubt, Entry, Machine, Viewer};
 use qshm::diagnosis::repair::{self, Left};
 
 use crate::cli::Repair;
 use crate::output::{self, Failure, IN_THE_WAY, Outcome, harmless};
 
 pub fn run(arguments: &Repair) -> Outcome {
-    let machine = Machine::look(&Viewer::current());
+    let machine = Machine::look(&Viewer::current(), &arguments.keys);
     let mut code = 0;
+    // Said at the end: who stops reading does not stop the work.
+    let mut lines = Vec::new();
     let mut work: Vec<(Entry, bool)> = Vec::new();
     if arguments.keys.is_empty() {
         let entries = machine.entries().into_iter();
-        work.extend(entries.filter(is_to_clear).map(|entry| (entry, false)));
+        work.extend(
+            entries
+                .filter(Entry::wants_repair)
+                .map(|entry| (entry, false)),
+        );
     }
     for key in &arguments.keys {
         let entries = machine.entries_of(key);
         if entries.is_empty() {
-            output::print(&format!("{}: nothing is there", harmless(key)))?;
+            lines.push(format!("{}: nothing is there", harmless(key)));
         }
         work.extend(entries.into_iter().map(|entry| (entry, true)));
     }
     if work.is_empty() && arguments.keys.is_empty() {
-        output::print("Nothing is left behind.")?;
+        lines.push("Nothing is left behind.".to_owned());
     }
     let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
     let mut planned: Vec<String> = Vec::new();
@@ -43,7 +49,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         return Ok(IN_THE_WAY);
     }
     for (entry, named) in &work {
-        let name = harmless(&entry.key.to_string());
+        let name = harmless(&entry.name());
         let done = if arguments.dry_run {
             repair::plan(entry, *named)
         } else {
@@ -55,22 +61,17 @@ pub fn run(arguments: &Repair) -> Outcome {
             "removed"
         };
         for object in &done.removed {
-            output::print(&format!("{name}: {verb} {}", harmless(object)))?;
+            lines.push(format!("{name}: {verb} {}", harmless(object)));
         }
         if let Some(left) = &done.left {
-            output::print(&format!("{name}: {}", words(entry, left)))?;
+            lines.push(format!("{name}: {}", words(entry, left)));
             if !matches!(left, Left::InUse) || entry.in_the_way {
                 code = IN_THE_WAY;
             }
         }
     }
+    output::print(&lines.join("\n"))?;
     Ok(code)
-}
-
-/// Whether an entry is a matter for `repair` without a key.
-fn is_to_clear(entry: &Entry) -> bool {
-    !matches!(entry.remedy, Remedy::InUse)
-        && (entry.state != State::SemaphoreAlone || entry.in_the_way)
 }
 
 /// Asks on a terminal; elsewhere `--yes` is needed.
@@ -98,7 +99,7 @@ fn agreed(yes: bool, planned: &[String]) -> Result<bool, Failure> {
 fn words(entry: &Entry, left: &Left) -> String {
     match left {
         Left::InUse => "in use, left alone".to_owned(),
-        Left::NeedsRoot => "needs root: sudo qshm repair".to_owned(),
+        Left::NeedsRoot => "needs root, or its owner: try again with sudo".to_owned(),
         Left::IfNamed => format!(
             "left alone, since nothing tells whose it is: name it to remove it: qshm repair {}",
             harmless(entry.native_key.as_deref().unwrap_or_default())

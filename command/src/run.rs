@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::cli::Run;
-use crate::output::{Failure, Outcome, harmless};
+use crate::output::{Failure, Outcome, complain, harmless};
 use program::Nature;
 
 /// As env(1), nohup(1) and shells have it.
@@ -28,20 +28,20 @@ pub fn run(arguments: &Run) -> Outcome {
     // execvp(3) would say of a directory of PATH that may not be searched what it says of a
     // program that may not be run.
     if program::find(name).is_none() {
-        eprintln!("qshm: {}: not found", harmless(&name.to_string_lossy()));
+        complain(&format!("{}: not found", harmless(&name.to_string_lossy())));
         return Ok(NOT_FOUND);
     }
     let library = library::find().map_err(Failure::Said)?;
     if !arguments.quiet {
         if let Some(note) = note(name) {
-            eprintln!("qshm: {note}");
+            complain(&note);
         }
     }
     let error = Command::new(name)
         .args(rest)
         .env("LD_PRELOAD", preload(&library, env::var_os("LD_PRELOAD")))
         .exec();
-    eprintln!("qshm: {}: {error}", harmless(&name.to_string_lossy()));
+    complain(&format!("{}: {error}", harmless(&name.to_string_lossy())));
     Ok(match error.kind() {
         ErrorKind::NotFound => NOT_FOUND,
         _ => CANNOT_RUN,

@@ -16,7 +16,7 @@ const HOME: &str = "\u{1b}[H\u{1b}[2J";
 
 pub fn run(arguments: &Status) -> Outcome {
     loop {
-        let machine = Machine::look(&Viewer::current());
+        let machine = Machine::look(&Viewer::current(), &[]);
         let entries = machine.entries();
         let registries = instance::list();
         let mut text = if arguments.json {
@@ -24,7 +24,7 @@ pub fn run(arguments: &Status) -> Outcome {
         } else {
             text(&machine, &entries, &registries)
         };
-        if arguments.watch.is_some() && !arguments.json && output::coloured() {
+        if arguments.watch.is_some() && !arguments.json && output::is_terminal() {
             text.insert_str(0, HOME);
         }
         output::print(&text)?;

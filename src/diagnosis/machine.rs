@@ -5,7 +5,7 @@
 //! ```
 //! use qshm::diagnosis::machine::{Machine, Viewer};
 //!
-//! let machine = Machine::look(&Viewer::current());
+//! let machine = Machine::look(&Viewer::current(), &[]);
 //! for entry in machine.entries() {
 //!     println!("{}: {:?}", entry.key, entry.state);
 //! }
@@ -104,9 +104,14 @@ pub struct Machine {
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 impl Machine {
-    /// Looks around. Changes nothing.
-    pub fn look(viewer: &Viewer) -> Self {
-        let posix = survey::posix_files();
+    /// Looks around. Changes nothing. Of POSIX objects with names of the application's choice
+    /// those of `keys` are looked at closely: see [`entries_of`](Self::entries_of).
+    pub fn look(viewer: &Viewer, keys: &[String]) -> Self {
+        let named: Vec<String> = keys
+            .iter()
+            .flat_map(|key| native::posix_names(key))
+            .collect();
+        let posix = survey::posix_files(|path| posix::concerns(path, &named));
         // Objects first and processes after: who is attached in between is seen too.
         let segments = survey::segments();
         let semaphores = survey::semaphores();
@@ -153,15 +158,17 @@ impl Machine {
         for entry in &mut entries {
             native::name_it(entry, key);
         }
-        for entry in orphans::of_key(self, key)
-            .into_iter()
-            .chain(native_files::of_key(self, key))
-            .chain(posix::entries(self, Some(key)))
-        {
-            if !entries.iter().any(|known| known.is_same(&entry)) {
-                entries.push(entry);
+        let mut add = |found: Vec<Entry>| {
+            for entry in found {
+                if !entries.iter().any(|known| known.is_same(&entry)) {
+                    entries.push(entry);
+                }
             }
-        }
+            entries.iter().any(|entry| entry.state != State::FileAlone)
+        };
+        add(native_files::of_key(self, key));
+        let found = add(posix::entries(self, Some(key)));
+        add(orphans::of_key(self, key, found));
         entries
     }
 

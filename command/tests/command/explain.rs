@@ -161,3 +161,56 @@ fn another_mount_namespace() {
     let said = text(&bench.qshm(User::Root, &["explain", "Logic"]));
     assert!(said.contains("another mount namespace"), "{said}");
 }
+
+/// A cleaner of temporary files has been there. Programs with qshm keep the files open.
+#[test]
+fn a_key_file_that_was_deleted_in_use() {
+    let Some(bench) = Bench::new() else { return };
+    let mut live = bench.holder(Build::QSHM5, User::ALICE).start();
+    live.ask("key Logic");
+    assert_eq!(live.ask("create 4"), "ok");
+    for file in bench.world.files() {
+        fs::remove_file(bench.world.temp().join(file)).unwrap();
+    }
+    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(said.contains("deleted while processes use it"), "{said}");
+    let status = text(&bench.qshm(User::ALICE, &["status"]));
+    assert!(status.contains("Logic  live"), "{status}");
+    bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
+    assert_eq!(bench.world.segments().len(), 1);
+}
+
+/// One that stopped between two steps keeps the others from making, attaching and detaching.
+#[test]
+fn a_process_that_stopped_in_the_middle() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::ALICE, "Logic");
+    let name = bench
+        .world
+        .files()
+        .into_iter()
+        .find(|name| name.starts_with("qipc_sharedmemory_"))
+        .unwrap();
+    let script = "import fcntl, sys\nfile = open(sys.argv[1])\n\
+                  fcntl.flock(file, fcntl.LOCK_EX)\nprint('locked', flush=True)\ninput()";
+    let mut stopped = Launch::new(Path::new("/usr/bin/python3"), Path::new(TEMP))
+        .user(User::ALICE)
+        .args(["-c", script])
+        .arg(bench.world.temp().join(name))
+        .start();
+    assert_eq!(stopped.line(), "locked");
+    stopped.stop();
+    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(said.contains("is stopped, not dead"), "{said}");
+    assert!(
+        said.contains(&format!("kill -CONT {}", stopped.pid())),
+        "{said}"
+    );
+    let refused = bench.qshm(User::ALICE, &["repair", "--yes"]);
+    assert!(text(&refused).contains("in use"), "{refused:#?}");
+    assert_eq!(bench.world.segments().len(), 1);
+    stopped.go_on();
+    stopped.kill_and_wait();
+    code(&bench.qshm(User::ALICE, &["repair", "--yes"]), 0);
+    bench.world.assert_clean();
+}

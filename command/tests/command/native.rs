@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bench::{Bench, code, text};
+use crate::bench::{Bench, TEMP, code, text};
 use crate::snapshot::same;
 use crate::support::{User, old_qt, skipped};
 
@@ -159,4 +159,94 @@ fn a_native_key_can_be_any_file() {
     code(&bench.qshm(User::Root, &["repair", "--yes", &key]), 0);
     bench.world.assert_clean();
     assert!(!file.exists());
+}
+
+/// Looks and repairs all the while: who uses it neither loses it nor finds it gone.
+#[test]
+fn a_posix_segment_in_use_bears_all_looks_and_repairs() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let mut keeps = bench.script(&python, User::ALICE);
+    let mut comes = bench.script(&python, User::ALICE);
+    for script in [&mut keeps, &mut comes] {
+        script.ask("legacy posix Logic");
+    }
+    assert_eq!(keeps.ask("create 4"), "ok");
+    for _ in 0..8 {
+        let looks = [
+            bench
+                .command(User::Root, &["repair", "--yes", "Logic"])
+                .start(),
+            bench.command(User::ALICE, &["repair", "--yes"]).start(),
+            bench.command(User::ALICE, &["status"]).start(),
+        ];
+        for _ in 0..20 {
+            assert_eq!(comes.ask("attach"), "ok");
+            assert_eq!(comes.ask("lock"), "ok");
+            assert_eq!(comes.ask("unlock"), "ok");
+            assert_eq!(comes.ask("detach"), "ok");
+        }
+        for look in looks {
+            look.finish(crate::support::DEADLINE);
+        }
+        assert_eq!(shared_files().len(), 2);
+    }
+}
+
+/// What a program with qshm makes and leaves there, also where it had to step aside.
+#[test]
+fn posix_leftovers_of_qshm_and_those_aside() {
+    let (Some(python), Some(bench)) = (python(), Bench::new()) else {
+        return;
+    };
+    let child = |user| {
+        let mut child =
+            crate::support::Launch::new(&std::env::current_exe().unwrap(), Path::new(TEMP))
+                .user(user)
+                .args(["--ignored", "--exact", "--nocapture", "native::child"])
+                .start();
+        while !child.line().contains("made") {}
+        child
+    };
+    // Killed inside its lock, which is nobody's then.
+    let mut first = child(User::ALICE);
+    let told = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(
+        told.contains("It is held by") && told.contains(&format!("pid {}", first.pid())),
+        "{told}"
+    );
+    first.kill_and_wait();
+    let status = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    assert!(status.contains("no process is attached"), "{status}");
+    code(&bench.qshm(User::ALICE, &["repair", "--yes", "Logic"]), 0);
+    assert!(shared_files().is_empty(), "{:?}", shared_files());
+
+    // Aside, since root's leftover has the name.
+    let mut script = bench.script(&python, User::Root);
+    script.ask("key posix Logic");
+    assert_eq!(script.ask("create 4"), "ok");
+    script.kill_and_wait();
+    let mut second = child(User::ALICE);
+    let status = text(&bench.qshm(User::ALICE, &["status"]));
+    assert!(status.contains("live, aside"), "{status}");
+    bench.qshm(User::ALICE, &["repair", "--yes"]);
+    assert!(Path::new("/dev/shm/qshm-1/Logic").exists());
+    second.kill_and_wait();
+    bench.qshm(User::ALICE, &["repair", "--yes"]);
+    assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
+    code(&bench.qshm(User::Root, &["repair", "--yes", "Logic"]), 0);
+    assert!(shared_files().is_empty());
+}
+
+#[test]
+#[ignore = "a process that the test above starts"]
+fn child() {
+    use qshm::key::{KeyType, NativeKey};
+    let memory = qshm::SharedMemory::new();
+    memory.set_native_ipc_key(NativeKey::new(KeyType::Posix, "/Logic".into(), false));
+    let made = memory.create(4, qshm::AccessMode::ReadWrite);
+    assert!(made && memory.lock(), "{}", memory.error());
+    println!("made");
+    let _ = std::io::stdin().read_line(&mut String::new());
 }

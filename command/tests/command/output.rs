@@ -79,10 +79,14 @@ fn colour_is_for_terminals_and_control_characters_for_nobody() {
         vec!["status"],
         vec!["explain", "qipc\u{1b}[2J"],
         vec!["repair", "-n", "qipc\u{1b}[2J"],
+        vec!["explain", "--json", "qipc\u{1b}[2J\u{9b}"],
     ] {
         let said = bench.qshm(User::Root, &arguments);
         let all = format!("{}{}", text(&said), said.stderr);
-        assert!(!all.contains('\u{1b}'), "{all:?}");
+        assert!(
+            !all.contains('\u{1b}') && !all.contains('\u{9b}'),
+            "{all:?}"
+        );
     }
 }
 
@@ -132,8 +136,16 @@ fn help_has_examples_and_wrong_usage_is_2() {
             "{command}: {said}"
         );
     }
-    assert_eq!(run(&["explain"]).status.code(), Some(2));
-    assert_eq!(run(&["status", "--jsn"]).status.code(), Some(2));
+    for wrong in [&["explain"][..], &["status", "--jsn"], &["unknown"]] {
+        let done = run(wrong);
+        assert_eq!(done.status.code(), Some(2), "{wrong:?}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(
+            said.starts_with("qshm: ") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+    assert_eq!(run(&[]).status.code(), Some(2));
 }
 
 /// The fields that docs/command.md promises.

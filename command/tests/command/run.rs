@@ -1,9 +1,9 @@
 //! `qshm run` with the real preload library.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::bench::{Bench, TEMP, code, text};
 use crate::support::{Build, Launch, User, preload, program};
@@ -16,9 +16,18 @@ fn run(bench: &Bench, user: User, arguments: &[&str]) -> Launch {
         .args(arguments)
 }
 
-fn executable(path: &Path, contents: &[u8], mode: u32) {
-    fs::write(path, contents).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+/// A file that can be run. Written by another process: a child that another test starts meanwhile
+/// would have it open for writing, and the kernel refuses to run it then.
+fn executable(path: &Path, like: &Path, mode: &str) {
+    let done = Command::new("install")
+        .args(["-m", mode])
+        .args([like, path])
+        .status();
+    assert!(
+        done.is_ok_and(|status| status.success()),
+        "{}",
+        path.display()
+    );
 }
 
 /// The report: with Qt alone the user can't start any more, and with `qshm run` can.
@@ -49,7 +58,8 @@ fn a_script_that_starts_it_is_served_too() {
         "#!/bin/sh\n'{}'\nexit 3\n",
         program("holder", Build::QT5).display()
     );
-    executable(&script, text.as_bytes(), 0o755);
+    fs::write(script.with_extension("txt"), text).unwrap();
+    executable(&script, &script.with_extension("txt"), "755");
     let mut with = run(&bench, User::ALICE, &[script.to_str().unwrap()]).start();
     with.ask("key Logic");
     assert_eq!(with.ask("create 4"), "ok");
@@ -112,7 +122,7 @@ fn a_program_without_qt_is_left_alone_and_that_is_said() {
 fn a_set_uid_program_is_explained() {
     let Some(bench) = Bench::new() else { return };
     let path = bench.world.base().join("privileged");
-    executable(&path, &fs::read("/bin/true").unwrap(), 0o4755);
+    executable(&path, Path::new("/bin/true"), "4755");
     let done = run(&bench, User::ALICE, &[path.to_str().unwrap()]).run();
     code(&done, 0);
     assert_eq!(done.stderr.lines().count(), 1, "{done:#?}");
@@ -129,7 +139,7 @@ fn a_set_uid_program_is_explained() {
 fn what_cant_be_run_has_the_usual_codes() {
     let Some(bench) = Bench::new() else { return };
     let plain = bench.world.base().join("plain");
-    executable(&plain, b"#!/bin/sh\n", 0o644);
+    fs::write(&plain, "#!/bin/sh\n").unwrap();
     for (name, expected) in [("no-such-program", 127), (plain.to_str().unwrap(), 126)] {
         let done = run(&bench, User::ALICE, &[name]).run();
         code(&done, expected);
@@ -149,7 +159,7 @@ fn the_library_is_found_beside_the_command() {
         fs::create_dir_all(prefix.join("bin")).unwrap();
         fs::copy(preload(), library.join("libqshm-preload.so")).unwrap();
         let command = prefix.join("bin/qshm");
-        fs::copy(env!("CARGO_BIN_EXE_qshm"), &command).unwrap();
+        executable(&command, Path::new(env!("CARGO_BIN_EXE_qshm")), "755");
         command
     };
     for library in ["lib", "lib64", "lib/x86_64-linux-gnu", "bin"] {

@@ -8,14 +8,30 @@ use crate::diagnosis::machine::{DirectoryKind, Machine};
 use crate::diagnosis::words::{user, who};
 use crate::kernel::Process;
 use crate::kernel::survey::{ProcessRow, Variable};
-use crate::key;
+use crate::key::{self, Key};
 
 /// Tells them. `found`: there are objects of the key.
 pub(super) fn tell(machine: &Machine, key: &str, found: bool, told: &mut Told) {
+    tell_key(key, told);
     tell_limits(machine, found, told);
     tell_stopped(machine, key, told);
     tell_temp_directories(machine, key, told);
     tell_namespaces(machine, key, told);
+}
+
+/// Keys that lead nowhere.
+fn tell_key(key: &str, told: &mut Told) {
+    let names = Key::new(key.as_bytes(), Path::new("/"));
+    if names.is_empty() {
+        told.say("An empty key leads nowhere: Qt says KeyError.");
+        told.barred = true;
+    } else if !key.contains('/') && key::name_too_long(&names.segment_file()) {
+        told.say(
+            "The key has so many letters that the name of its key file is longer than a file name \
+             can be (255 bytes): Qt says KeyError.",
+        );
+        told.barred = true;
+    }
 }
 
 /// A limit that is reached keeps everybody from making a new segment or semaphore.

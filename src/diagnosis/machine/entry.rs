@@ -222,6 +222,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What to call it: its key, or an object where that is not known.
+    pub fn name(&self) -> String {
+        let segment = self.segment.as_ref().and_then(|segment| segment.key);
+        let semaphore = self.semaphore.as_ref().and_then(|semaphore| semaphore.key);
+        match (&self.key, segment, semaphore) {
+            (KeyGuess::Unknown, Some(key), _) => format!("segment {key:#010x}"),
+            (KeyGuess::Unknown, None, Some(key)) => format!("semaphore {key:#010x}"),
+            (key, _, _) => key.to_string(),
+        }
+    }
+
+    /// Whether there is something to clear up, or to say why not, for somebody who names no key.
+    pub fn wants_repair(&self) -> bool {
+        !matches!(self.remedy, Remedy::InUse)
+            && (self.state != State::SemaphoreAlone || self.in_the_way)
+    }
+
     /// Owner and mode of the segment, else of the semaphore, else of the key file.
     pub fn owner(&self) -> Option<(u32, u32)> {
         let of = |perm: &IpcPerm| (perm.uid, perm.mode);

@@ -75,8 +75,9 @@ fn versions_of(key: IpcKey) -> QtVersions {
 }
 
 /// Objects that may be a key's although its key files are gone: their project id and device are
-/// those of its file in some temp directory.
-pub(super) fn of_key(machine: &Machine, key: &str) -> Vec<Entry> {
+/// those of its file in some temp directory. The constant project id says little: where the key
+/// has objects (`found`), such ones are left out.
+pub(super) fn of_key(machine: &Machine, key: &str, found: bool) -> Vec<Entry> {
     let Some(rest) = guess::rest_of_key(key) else {
         return Vec::new();
     };
@@ -92,7 +93,7 @@ pub(super) fn of_key(machine: &Machine, key: &str) -> Vec<Entry> {
         }
         for prefix in [key::SEGMENT_PREFIX, key::SEMAPHORE_PREFIX] {
             let path = directory.path.join(format!("{prefix}{rest}"));
-            for project in Project::ALL {
+            for project in Project::ALL.into_iter().skip(usize::from(found)) {
                 let low = ftok(project.id(&path), directory.dev, 0);
                 prefixes.push((prefix == key::SEGMENT_PREFIX, low));
             }

@@ -48,6 +48,18 @@ fn semaphore_name(segment: &str) -> String {
     }
 }
 
+/// Whether an object is Qt's by its name, or of one of these names of segments.
+pub(super) fn concerns(path: &Path, named: &[String]) -> bool {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return false;
+    };
+    let name = name.strip_prefix(SEMAPHORE).unwrap_or(name);
+    let is_aside = path
+        .parent()
+        .is_some_and(|directory| aside(directory).is_some());
+    is_aside || guess::parts(name).is_some() || named.iter().any(|named| named == name)
+}
+
 /// Those that are known to be Qt's; of a key, those of that key, whosoever they are.
 pub(super) fn entries(machine: &Machine, key: Option<&str>) -> Vec<Entry> {
     let wanted = key.map(native::posix_names);

@@ -34,13 +34,13 @@ const MANY: usize = 2000;
 const PATIENCE: usize = 5;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// fcntl(2) commands that libc does not name.
-const F_SETLEASE: libc::c_int = 1024;
-const F_GETLEASE: libc::c_int = 1025;
+/// fcntl(2) of Linux that libc does not name.
 const F_SETSIG: libc::c_int = 10;
 
-/// All plain files of `/dev/shm`, and of the places aside in it.
-pub fn posix_files() -> Vec<PosixRow> {
+/// All plain files of `/dev/shm`, and of the places aside in it. Whether somebody has it open is
+/// asked of those that `concern` us alone: who opens a file in that very moment may be told to
+/// try again, and not every program does.
+pub fn posix_files(concern: impl Fn(&Path) -> bool) -> Vec<PosixRow> {
     let found = directory(Path::new(SHARED_FILES), |_| true);
     let (asides, mut files): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -59,7 +59,7 @@ pub fn posix_files() -> Vec<PosixRow> {
         PosixRow {
             value: words.map(|words| words.0),
             last_pid: words.and_then(|words| words.1),
-            in_use: in_use(&file.path),
+            in_use: concern(&file.path).then(|| in_use(&file.path)).flatten(),
             file,
         }
     });
@@ -119,7 +119,7 @@ impl Lease {
         // that is ignored unless somebody asks for it, since the usual one would end the process.
         unsafe {
             check(libc::fcntl(fd, F_SETSIG, libc::SIGURG))?;
-            check(libc::fcntl(fd, F_SETLEASE, libc::F_WRLCK))?;
+            check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
         }
         let stat = Linux.fstat(fd)?;
         Ok(Lease {
@@ -158,7 +158,7 @@ impl Lease {
     /// Whether somebody waits in open(2): the kernel wants the lease back.
     fn is_waited_for(&self) -> bool {
         // SAFETY: numbers only.
-        let held = unsafe { libc::fcntl(self.file.as_raw_fd(), F_GETLEASE) };
+        let held = unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_GETLEASE) };
         held != libc::F_WRLCK
     }
 }
