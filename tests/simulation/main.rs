@@ -5,7 +5,8 @@
 //! - `explore`: every interleaving of two processes, with a kill at every call.
 //! - `schedules`: random and PCT schedules of up to five, by shuttle.
 //! - `known_races`: protocols with a known race, which the searches have to find.
-//! - `protocol`: qshm's own classes.
+//! - `protocol`: qshm's own classes for shared memory.
+//! - `instances`: instance numbers and claims.
 //!
 //! Where a scenario has millions of states, the default run looks at a part of them, spread at
 //! random, and says `only`; `QSHM_SOAK=1` looks at all (hours instead of a minute, and several
@@ -28,6 +29,7 @@
 
 mod conformance;
 mod explore;
+mod instances;
 mod known_races;
 mod model;
 mod protocol;

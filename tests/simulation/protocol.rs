@@ -16,23 +16,24 @@ use crate::sim_process::{SimProcess, User};
 use crate::{seed, soak};
 use judge::clean;
 use programs::next_start;
+pub use programs::{identity, key, memory};
 
 /// The user, and one who has nothing to do with it.
-const USER: u32 = 1000;
-const OTHER: u32 = 1001;
+pub const USER: u32 = 1000;
+pub const OTHER: u32 = 1001;
 
 /// How many states of a scenario that has millions.
-const SOME: usize = 150_000;
+pub const SOME: usize = 150_000;
 
-fn user() -> User {
+pub fn user() -> User {
     User::plain(USER)
 }
 
-fn root() -> User {
+pub fn root() -> User {
     User::root_for(USER)
 }
 
-fn everybody() -> Vec<User> {
+pub fn everybody() -> Vec<User> {
     vec![user(), root()]
 }
 
@@ -44,13 +45,13 @@ fn members(users: &[User], program: fn(&SimProcess)) -> Vec<Member> {
 }
 
 /// Every interleaving, and with one kill at every call.
-fn search(scenario: &Scenario, kills: usize) {
+pub fn search(scenario: &Scenario, kills: usize) {
     search_some(scenario, kills, usize::MAX);
 }
 
 /// The same for scenarios with more states than there is time for: so many of them, or all in a
 /// long run.
-fn search_some(scenario: &Scenario, kills: usize, limit: usize) {
+pub fn search_some(scenario: &Scenario, kills: usize, limit: usize) {
     // Where a long run goes through everything in any case, it kills one more.
     let more = usize::from(soak() && limit == usize::MAX);
     for kills in 0..=kills + more {
@@ -78,7 +79,7 @@ fn search_some(scenario: &Scenario, kills: usize, limit: usize) {
     }
 }
 
-fn roll(scenario: &Scenario, kills: usize) {
+pub fn roll(scenario: &Scenario, kills: usize) {
     let schedules = if soak() { 100_000 } else { 2000 };
     let mut scenario = scenario.clone();
     scenario.kills = kills;

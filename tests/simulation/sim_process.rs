@@ -4,6 +4,8 @@
 //! Who answers differs: a recorded history (`explore`), a world shared with other processes
 //! under shuttle (`schedules`), or a world of its own (`alone`).
 
+mod ranges;
+
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -57,6 +59,10 @@ pub struct Status {
     pub locked: Option<u32>,
     /// It has come to an end that it reports itself: what it did in a word or two.
     pub outcome: Option<&'static str>,
+    /// Between the return of join() and the call that ends it.
+    pub number: Option<u32>,
+    /// Between the return of a successful claim() and the call that ends it.
+    pub claims: bool,
 }
 
 /// Answers calls; `None` stops the program at this call for good.

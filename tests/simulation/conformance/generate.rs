@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qshm::kernel::{FileLock, IpcId, Open, Wait};
+use qshm::kernel::{FileLock, IpcId, Open, OpenDirect, Range, Wait};
 
 use super::real::NAMES;
 use crate::Dice;
 use crate::model::call::{Call, Cred};
 use crate::model::process::number_of;
-use crate::model::{Pid, Waiting, World};
+use crate::model::range_call::RangeCall;
+use crate::model::{KEPT, Pid, Waiting, World};
 
 const KEYS: [i32; 3] = [0x5101_0001, 0x5101_0002, 0x5101_0003];
 const IPC_MODES: [u32; 10] = [
@@ -60,7 +61,8 @@ impl Generator {
         } else {
             process.cred
         };
-        let call = match dice.roll(3) {
+        let call = match dice.roll(4) {
+            3 => range_call(world, who, dice),
             0 => file_call(world, who, dice),
             1 => self.segment_call(world, who, dice),
             _ => self.semaphore_call(dice),
@@ -141,7 +143,7 @@ impl Generator {
 }
 
 fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
-    let fds: Vec<i32> = world.processes[who].fds.keys().copied().collect();
+    let fds = descriptors(world, who);
     let name = path(dice.one_of(NAMES));
     if fds.len() < 2 || dice.chance(15) {
         let how = if dice.chance(40) {
@@ -205,6 +207,51 @@ fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
             Call::Flock(fd, lock, wait)
         }
     }
+}
+
+fn descriptors(world: &World, who: Pid) -> Vec<i32> {
+    let fds = world.processes[who].fds.range(..KEPT);
+    fds.map(|(fd, _)| *fd).collect()
+}
+
+/// Locks of ranges. Where they are is unlike what anybody else on the machine locks, since the
+/// table shows all; and only single bytes are asked for, since of several locks the kernel names
+/// any.
+fn range_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
+    let base = 1 << 50 | u64::from(std::process::id()) << 20;
+    let range = Range::new(base + dice.roll(5) as u64, 1 + dice.roll(3) as u64);
+    let byte = Range::new(range.start, 1);
+    let name = path(dice.one_of(NAMES));
+    let how = dice.one_of(&[OpenDirect::Write, OpenDirect::Write, OpenDirect::Read]);
+    let fds = descriptors(world, who);
+    if fds.len() < 2 || dice.chance(20) {
+        return Call::Range(RangeCall::Open(name, how));
+    }
+    let fd = if dice.chance(3) {
+        999
+    } else {
+        dice.one_of(&fds)
+    };
+    let kept: Vec<i32> = world.processes[who]
+        .fds
+        .range(KEPT..)
+        .map(|(at, _)| *at)
+        .collect();
+    Call::Range(match dice.roll(14) {
+        0..5 => RangeCall::Lock(fd, range),
+        5 => RangeCall::Unlock(fd, range),
+        6 | 7 => RangeCall::Holder(fd, byte),
+        8 => RangeCall::Held(Range::new(base, 100)),
+        9 if kept.is_empty() => RangeCall::Held(Range::new(base + 1, 3)),
+        9 => RangeCall::LetGo(usize::try_from(dice.one_of(&kept)).unwrap()),
+        10 | 11 => RangeCall::Keep(fd),
+        12 => RangeCall::ReadAt(fd, dice.roll(4) as u64, 1 + dice.roll(6)),
+        _ => {
+            let length = 1 + dice.roll(3);
+            let bytes: Vec<u8> = (0..length).map(|_| dice.roll(256) as u8).collect();
+            RangeCall::WriteAt(fd, dice.roll(4) as u64, bytes.into())
+        }
+    })
 }
 
 fn path(name: &str) -> Arc<Path> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -60,6 +60,7 @@ pub struct Machine {
     pub(super) inodes: HashMap<u64, u64>,
     pub(super) pids: HashMap<i32, i32>,
     pub(super) root: PathBuf,
+    pub(super) device: u64,
     directory: PathBuf,
     _namespace: namespace::Namespace,
 }
@@ -84,6 +85,7 @@ impl Machine {
             sets: HashMap::new(),
             inodes: HashMap::new(),
             pids: HashMap::new(),
+            device: root.metadata().unwrap().dev(),
             root,
             directory,
             _namespace: namespace,

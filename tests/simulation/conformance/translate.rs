@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use qshm::kernel::{FileKind, FileStat, IpcPerm, ShmStat};
+use qshm::kernel::{FileKind, FileStat, HeldRange, IpcPerm, ShmStat};
 
 use super::real::Machine;
 use crate::model::Pid;
 use crate::model::call::{Call, Reply, Value};
+use crate::model::range_call::RangeCall;
 
 impl Machine {
     /// The call with the real kernel's numbers.
@@ -55,6 +56,23 @@ impl Machine {
             Call::OpenDeleted(path, uid) => Call::OpenDeleted(name(path), *uid),
             Call::Peek(at) => Call::Peek(address(at)),
             Call::Poke(at, value) => Call::Poke(address(at), *value),
+            Call::Range(call) => Call::Range(match call {
+                RangeCall::Open(path, how) => RangeCall::Open(name(path), *how),
+                RangeCall::Lock(at, range) => RangeCall::Lock(fd(at), *range),
+                RangeCall::Unlock(at, range) => RangeCall::Unlock(fd(at), *range),
+                RangeCall::Holder(at, range) => RangeCall::Holder(fd(at), *range),
+                RangeCall::Keep(at) => RangeCall::Keep(fd(at)),
+                RangeCall::LetGo(at) => RangeCall::LetGo(address(at)),
+                RangeCall::ReadAt(at, offset, length) => {
+                    RangeCall::ReadAt(fd(at), *offset, *length)
+                }
+                RangeCall::WriteAt(at, offset, bytes) => {
+                    RangeCall::WriteAt(fd(at), *offset, bytes.clone())
+                }
+                RangeCall::ShmLoad(at) => RangeCall::ShmLoad(address(at)),
+                RangeCall::ShmStore(at, value) => RangeCall::ShmStore(address(at), *value),
+                RangeCall::Held(_) | RangeCall::Mapped(_) => call.clone(),
+            }),
             Call::ShmFind(_)
             | Call::ShmCreate(..)
             | Call::SemFind(_)
@@ -90,6 +108,9 @@ impl Machine {
                 let unknown = known.filter(|ino| !real.contains(&(**ino as i64))).count();
                 equal("files that are not there", 0, unknown)
             }
+            (Ok(Value::Ranges(expected)), Ok(Value::Ranges(real))) => {
+                self.same_ranges(expected, real)
+            }
             (expected, real) => equal("answer", expected, real),
         }
     }
@@ -105,11 +126,15 @@ impl Machine {
         let int = |number: i64| i32::try_from(number).unwrap();
         let size = |number: i64| usize::try_from(number).unwrap();
         match call {
-            Call::Open(..) | Call::OpenShared(..) | Call::OpenDeleted(..) | Call::Reopen(_) => {
+            Call::Open(..)
+            | Call::OpenShared(..)
+            | Call::OpenDeleted(..)
+            | Call::Reopen(_)
+            | Call::Range(RangeCall::Open(..)) => {
                 worker.fds.insert(int(expected), int(real));
                 Ok(())
             }
-            Call::ShmAttach(..) => {
+            Call::ShmAttach(..) | Call::Range(RangeCall::Keep(_)) => {
                 worker.addresses.insert(size(expected), size(real));
                 Ok(())
             }
@@ -151,6 +176,19 @@ impl Machine {
             ..*real
         };
         equal("file", expected, real)
+    }
+
+    /// The same locks on the same files, also on those that are deleted; the device is that of
+    /// the directory. A file that nobody has looked at yet is not told from another.
+    fn same_ranges(&self, expected: &[HeldRange], real: &[HeldRange]) -> Result<(), String> {
+        equal("number of locks", expected.len(), real.len())?;
+        let known = expected.iter().filter_map(|held| {
+            let ino = *self.inodes.get(&held.ino)?;
+            let dev = self.device;
+            Some(HeldRange { dev, ino, ..*held })
+        });
+        let missing: Vec<HeldRange> = known.filter(|held| !real.contains(held)).collect();
+        equal("locks that are not there", &[][..], &missing[..])
     }
 
     fn same_segment(&self, expected: &ShmStat, real: &ShmStat) -> Result<(), String> {

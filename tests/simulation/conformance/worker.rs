@@ -8,9 +8,10 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
-use qshm::kernel::{Errno, Kernel, Linux};
+use qshm::kernel::{Errno, Kernel, Linux, RangeLocks};
 
 use crate::model::call::{Call, DONE, Line, Reply, Value, fail, list, number};
+use crate::model::range_call::{RangeCall, ranges};
 
 /// Whom to become. The socket to the test is the standard input.
 pub const VARIABLE: &str = "QSHM_CONFORMANCE_WORKER";
@@ -133,9 +134,47 @@ fn make(call: &Call) -> Reply {
             // of at least four bytes, and a page is aligned for anything.
             number(unsafe { (*address as *const u32).read_volatile() })
         }
+        Call::Range(call) => make_range(call),
         Call::Poke(address, value) => {
             // SAFETY: as above, and attached for writing.
             unsafe { (*address as *mut u32).write_volatile(*value) };
+            DONE
+        }
+    }
+}
+
+fn make_range(call: &RangeCall) -> Reply {
+    let kernel = Linux;
+    match call {
+        RangeCall::Open(path, how) => int(kernel.open_direct(path, *how)),
+        RangeCall::Lock(fd, range) => unit(kernel.lock_range(*fd, *range)),
+        RangeCall::Unlock(fd, range) => unit(kernel.unlock_range(*fd, *range)),
+        RangeCall::Holder(fd, range) => match kernel.range_holder(*fd, *range) {
+            Ok(Some(range)) => list([range.start as i64, range.length as i64]),
+            Ok(None) => list([]),
+            Err(errno) => fail(errno),
+        },
+        RangeCall::Held(range) => match kernel.held_ranges(*range) {
+            Ok(held) => ranges(held),
+            Err(errno) => fail(errno),
+        },
+        RangeCall::Mapped(_) => fail(Errno::ENOSYS),
+        RangeCall::Keep(fd) => other(kernel.keep(*fd), |address| {
+            Value::Number(i64::try_from(address).unwrap())
+        }),
+        RangeCall::LetGo(address) => {
+            kernel.let_go(*address);
+            DONE
+        }
+        RangeCall::ReadAt(fd, offset, length) => {
+            other(kernel.read_at(*fd, *offset, *length), |bytes| {
+                Value::Bytes(bytes.into())
+            })
+        }
+        RangeCall::WriteAt(fd, offset, bytes) => unit(kernel.write_at(*fd, *offset, bytes)),
+        RangeCall::ShmLoad(address) => number(kernel.shm_load(*address) as i64),
+        RangeCall::ShmStore(address, value) => {
+            kernel.shm_store(*address, *value);
             DONE
         }
     }

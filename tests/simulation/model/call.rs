@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Open, SemStat, ShmStat, Wait,
+    Errno, Fd, FileKind, FileLock, FileStat, HeldRange, IpcId, IpcKey, IpcPerm, Open, SemStat,
+    ShmStat, Wait,
 };
+
+use super::range_call::{RangeCall, bytes, hex, ranges_from, ranges_to_line};
 
 /// One call of the trait `Kernel` that other processes can notice, or that notices them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,6 +58,8 @@ pub enum Call {
     Peek(usize),
     /// The program writes the first four bytes of a segment.
     Poke(usize, u32),
+    /// One of the trait `RangeLocks`.
+    Range(RangeCall),
 }
 
 /// The effective user and group that a call is made with.
@@ -72,6 +77,8 @@ pub enum Value {
     Unit,
     Number(i64),
     List(Arc<[i64]>),
+    Ranges(Arc<[HeldRange]>),
+    Bytes(Arc<[u8]>),
     File(FileStat),
     Shm(ShmStat),
     Sem(SemStat),
@@ -171,6 +178,7 @@ impl Line for Call {
             Call::Pause(time) => format!("pause {}", time.as_millis()),
             Call::Peek(address) => format!("peek {address}"),
             Call::Poke(address, value) => format!("poke {address} {value}"),
+            Call::Range(call) => call.to_line(),
         }
     }
 
@@ -226,7 +234,10 @@ impl Line for Call {
             "pause" => Call::Pause(Duration::from_millis(int(1).try_into().unwrap())),
             "peek" => Call::Peek(size(1)),
             "poke" => Call::Poke(size(1), uint(2)),
-            other => panic!("no such call: {other}"),
+            other => match RangeCall::from_words(&words) {
+                Some(call) => Call::Range(call),
+                None => panic!("no such call: {other}"),
+            },
         }
     }
 }
@@ -247,6 +258,8 @@ impl Line for Reply {
                 let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
                 format!("list {}", numbers.join(" "))
             }
+            Ok(Value::Ranges(held)) => ranges_to_line(held),
+            Ok(Value::Bytes(bytes)) => format!("bytes {}", hex(bytes)),
             Ok(Value::File(s)) => {
                 let kind = KINDS.iter().position(|kind| *kind == s.kind).unwrap();
                 format!(
@@ -285,6 +298,8 @@ impl Line for Reply {
             "done" => DONE,
             "number" => number(int(1)),
             "list" => list((1..words.len()).map(int)),
+            "ranges" => ranges_from(&words[1..]),
+            "bytes" => Ok(Value::Bytes(bytes(words.get(1)).into())),
             "file" => Ok(Value::File(FileStat {
                 dev: large(1),
                 ino: large(2),

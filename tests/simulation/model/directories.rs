@@ -8,7 +8,7 @@ use qshm::kernel::{Errno, FileKind};
 
 use super::call::{Cred, DONE, Reply, fail, list, number};
 use super::files::{EXECUTE, READ, UMASK, WRITE, name_hash};
-use super::{Pid, World};
+use super::{KEPT, Pid, World};
 
 impl World {
     pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
@@ -27,13 +27,14 @@ impl World {
             let owner = process.cred.uid;
             [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
         });
-        let mut files = shown.flat_map(|process| process.fds.values());
+        let mut files =
+            shown.flat_map(|process| process.fds.range(..KEPT).map(|(_, handle)| handle));
         let found = files.find(|handle| {
             let inode = self.inode(handle.ino);
             inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)
         });
         match found.map(|handle| handle.ino) {
-            Some(ino) => number(self.new_fd(who, ino)),
+            Some(ino) => number(self.new_fd(who, ino, false)),
             None => fail(Errno::ENOENT),
         }
     }

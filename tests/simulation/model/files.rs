@@ -28,6 +28,8 @@ pub struct Inode {
     pub named: u32,
     /// Made in an earlier second.
     pub old: bool,
+    /// What is written in it.
+    pub content: Arc<[u8]>,
 }
 
 impl World {
@@ -73,6 +75,7 @@ impl World {
             links,
             named,
             old: self.long_ago,
+            content: Arc::from([]),
         };
         self.inodes.insert(ino, inode);
         ino
@@ -134,7 +137,7 @@ impl World {
                 ino
             }
         };
-        number(self.new_fd(who, ino))
+        number(self.new_fd(who, ino, false))
     }
 
     pub(super) fn open_shared(
@@ -160,7 +163,7 @@ impl World {
         if let Some(gid) = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid)) {
             self.inode_mut(ino).gid = gid;
         }
-        number(self.new_fd(who, ino))
+        number(self.new_fd(who, ino, true))
     }
 
     pub(super) fn may_write(&self, who: Pid, cred: Cred, directory: &Path) -> bool {
@@ -175,10 +178,16 @@ impl World {
             && (cred.uid != 0 || for_root)
     }
 
-    pub(super) fn new_fd(&mut self, who: Pid, ino: u64) -> Fd {
+    pub(super) fn new_fd(&mut self, who: Pid, ino: u64, writable: bool) -> Fd {
         let fds = &mut self.processes[who].fds;
         let fd = (3..=Fd::MAX).find(|fd| !fds.contains_key(fd)).unwrap();
-        fds.insert(fd, Handle { ino, lock: None });
+        let handle = Handle {
+            ino,
+            lock: None,
+            ranges: Vec::new(),
+            writable,
+        };
+        fds.insert(fd, handle);
         fd
     }
 
@@ -191,7 +200,7 @@ impl World {
         if !self.file_may(who, cred, ino, READ) {
             return fail(Errno::EACCES);
         }
-        number(self.new_fd(who, ino))
+        number(self.new_fd(who, ino, false))
     }
 
     pub(super) fn close(&mut self, who: Pid, fd: Fd) {
@@ -232,7 +241,7 @@ impl World {
             uid: inode.uid,
             gid: inode.gid,
             links: inode.links,
-            size: 0,
+            size: inode.content.len() as u64,
             born: Some(if inode.old { LONG_AGO } else { LATELY }),
         }
     }

@@ -7,13 +7,15 @@
 //! on the order of the calls, so that calls that commute lead to equal worlds.
 //!
 //! Not modelled, because no call of the trait can show it: `fs.protected_regular` and its kin
-//! (they concern O_CREAT without O_EXCL), contents of files, links in the middle of a path.
+//! (they concern O_CREAT without O_EXCL), links in the middle of a path, forked children.
 
 pub mod call;
 mod directories;
 mod files;
 mod locks;
 pub mod process;
+pub mod range_call;
+mod ranges;
 mod segments;
 mod semaphores;
 
@@ -28,6 +30,8 @@ use qshm::kernel::{Errno, IpcId, IpcPerm, Wait};
 use call::{Call, Cred, DONE, Reply, fail};
 pub use files::{Inode, UMASK};
 pub use process::{Life, Process, Waiting};
+use range_call::RangeCall;
+pub use ranges::KEPT;
 pub use segments::Segment;
 pub use semaphores::Set;
 
@@ -172,21 +176,25 @@ impl World {
             Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),
             Call::Poke(address, value) => self.poke(who, *address, *value),
+            Call::Range(call) => self.range_call(who, cred, call),
         };
         Step::Answer(answer)
     }
 
     /// Whether no other process can notice this call, nor change what it answers.
     pub fn is_private(&self, who: Pid, call: &Call) -> bool {
-        let Call::Close(fd) = call else {
-            return false;
+        let fd = match call {
+            Call::Close(fd) => fd,
+            // A description is the same whoever keeps it.
+            Call::Range(RangeCall::Keep(_)) => return true,
+            _ => return false,
         };
         // While it is open, its number is not given to another file.
         if self.reuse_inodes {
             return false;
         }
         let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| handle.lock.is_none() && self.inodes[&handle.ino].links > 0)
+        handle.is_none_or(|handle| !handle.is_locked() && self.inodes[&handle.ino].links > 0)
     }
 
     /// Whether the call that `who` waits in can go on by itself.

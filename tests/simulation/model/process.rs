@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use qshm::kernel::{Fd, FileLock, IpcId, Wait};
+use qshm::kernel::{Fd, FileLock, IpcId, Range, Wait};
 
 use super::call::{Cred, Reply};
 use super::{Pid, World};
@@ -28,6 +28,17 @@ pub struct Process {
 pub struct Handle {
     pub ino: u64,
     pub lock: Option<FileLock>,
+    /// Locks of ranges, in order.
+    pub ranges: Vec<Range>,
+    /// Opened for writing too.
+    pub writable: bool,
+}
+
+impl Handle {
+    /// Whether others can notice that it is closed.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some() || !self.ranges.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +138,7 @@ impl World {
             Life::LosesFiles => {
                 // In order, up to the first that somebody else can notice.
                 while let Some((fd, handle)) = self.processes[who].fds.first_key_value() {
-                    let (fd, locked) = (*fd, handle.lock.is_some());
+                    let (fd, locked) = (*fd, handle.is_locked());
                     self.close(who, fd);
                     if locked {
                         break;

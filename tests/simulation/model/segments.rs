@@ -17,8 +17,8 @@ pub struct Segment {
     pub size: usize,
     pub creator_pid: i32,
     pub last_pid: i32,
-    /// The first four bytes.
-    pub content: u32,
+    /// The first eight bytes.
+    pub content: u64,
     /// Made in an earlier second.
     pub old: bool,
     /// Attachments of processes that only sit there.
@@ -186,7 +186,7 @@ impl World {
         DONE
     }
 
-    fn content(&mut self, who: Pid, address: usize, write: bool) -> &mut u32 {
+    fn content(&mut self, who: Pid, address: usize, write: bool) -> &mut u64 {
         let Some(attachment) = self.processes[who].attached.get(&address) else {
             panic!("process {who} touches memory that it has not attached");
         };
@@ -198,7 +198,8 @@ impl World {
     }
 
     pub(super) fn shm_clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
-        *self.content(who, address, true) = 0;
+        let content = self.content(who, address, true);
+        *content = if size < 8 { *content >> 32 << 32 } else { 0 };
         let id = self.processes[who].attached[&address].id;
         assert!(
             size <= self.segments[&id].size,
@@ -208,10 +209,20 @@ impl World {
     }
 
     pub(super) fn peek(&mut self, who: Pid, address: usize) -> Reply {
-        number(*self.content(who, address, false))
+        number(*self.content(who, address, false) as u32)
     }
 
     pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
+        let content = self.content(who, address, true);
+        *content = *content >> 32 << 32 | u64::from(value);
+        DONE
+    }
+
+    pub(super) fn shm_load(&mut self, who: Pid, address: usize) -> Reply {
+        number(*self.content(who, address, false) as i64)
+    }
+
+    pub(super) fn shm_store(&mut self, who: Pid, address: usize, value: u64) -> Reply {
         *self.content(who, address, true) = value;
         DONE
     }

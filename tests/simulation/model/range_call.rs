@@ -1,0 +1,113 @@
+//! The calls of the trait `RangeLocks` as data.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use qshm::kernel::{Fd, HeldRange, OpenDirect, Range};
+
+use super::call::{Reply, Value};
+
+/// One of them that other processes can notice, or that notices them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RangeCall {
+    Open(Arc<Path>, OpenDirect),
+    Lock(Fd, Range),
+    Unlock(Fd, Range),
+    Holder(Fd, Range),
+    Held(Range),
+    Mapped(Arc<[(u64, u64)]>),
+    Keep(Fd),
+    LetGo(usize),
+    ReadAt(Fd, u64, usize),
+    WriteAt(Fd, u64, Arc<[u8]>),
+    ShmLoad(usize),
+    ShmStore(usize, u64),
+}
+
+impl RangeCall {
+    /// As one line.
+    pub fn to_line(&self) -> String {
+        let range = |range: &Range| format!("{} {}", range.start, range.length);
+        match self {
+            Self::Open(path, OpenDirect::Read) => format!("open_read {}", path.display()),
+            Self::Open(path, OpenDirect::Write) => format!("open_write {}", path.display()),
+            Self::Lock(fd, of) => format!("lock_range {fd} {}", range(of)),
+            Self::Unlock(fd, of) => format!("unlock_range {fd} {}", range(of)),
+            Self::Holder(fd, of) => format!("range_holder {fd} {}", range(of)),
+            Self::Held(of) => format!("held_ranges {}", range(of)),
+            Self::Mapped(files) => format!("mapped {files:?}"),
+            Self::Keep(fd) => format!("keep {fd}"),
+            Self::LetGo(address) => format!("let_go {address}"),
+            Self::ReadAt(fd, offset, length) => format!("read_at {fd} {offset} {length}"),
+            Self::WriteAt(fd, offset, bytes) => format!("write_at {fd} {offset} {}", hex(bytes)),
+            Self::ShmLoad(address) => format!("shm_load {address}"),
+            Self::ShmStore(address, value) => format!("shm_store {address} {value}"),
+        }
+    }
+
+    /// From the words of a line; `None` if it is another call.
+    pub fn from_words(words: &[&str]) -> Option<Self> {
+        let path = || Arc::<Path>::from(Path::new(words[1]));
+        let large = |index: usize| words[index].parse::<u64>().unwrap();
+        let size = |index: usize| words[index].parse::<usize>().unwrap();
+        let fd = || words[1].parse::<Fd>().unwrap();
+        let range = |index: usize| Range::new(large(index), large(index + 1));
+        Some(match words[0] {
+            "open_read" => Self::Open(path(), OpenDirect::Read),
+            "open_write" => Self::Open(path(), OpenDirect::Write),
+            "lock_range" => Self::Lock(fd(), range(2)),
+            "unlock_range" => Self::Unlock(fd(), range(2)),
+            "range_holder" => Self::Holder(fd(), range(2)),
+            "held_ranges" => Self::Held(range(1)),
+            "keep" => Self::Keep(fd()),
+            "let_go" => Self::LetGo(size(1)),
+            "read_at" => Self::ReadAt(fd(), large(2), size(3)),
+            "write_at" => Self::WriteAt(fd(), large(2), bytes(words.get(3)).into()),
+            "shm_load" => Self::ShmLoad(size(1)),
+            "shm_store" => Self::ShmStore(size(1), large(2)),
+            _ => return None,
+        })
+    }
+}
+
+/// An answer with locks, in an order that says nothing.
+pub fn ranges(held: impl IntoIterator<Item = HeldRange>) -> Reply {
+    let mut held: Vec<HeldRange> = held.into_iter().collect();
+    held.sort_unstable();
+    Ok(Value::Ranges(held.into()))
+}
+
+pub fn ranges_to_line(held: &[HeldRange]) -> String {
+    let one = |held: &HeldRange| {
+        let HeldRange { dev, ino, range } = held;
+        format!(" {dev} {ino} {} {}", range.start, range.length)
+    };
+    format!("ranges{}", held.iter().map(one).collect::<String>())
+}
+
+pub fn ranges_from(words: &[&str]) -> Reply {
+    let numbers: Vec<u64> = words.iter().map(|word| word.parse().unwrap()).collect();
+    ranges(numbers.chunks(4).map(|of| HeldRange {
+        dev: of[0],
+        ino: of[1],
+        range: Range::new(of[2], of[3]),
+    }))
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+pub fn bytes(hex: Option<&&str>) -> Vec<u8> {
+    let digits = hex.map_or(&b""[..], |hex| hex.as_bytes());
+    let digit = |digit: u8| char::from(digit).to_digit(16).unwrap() as u8;
+    digits
+        .chunks(2)
+        .map(|two| digit(two[0]) << 4 | digit(two[1]))
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! `RangeLocks` of a simulated process.
+
+use std::path::Path;
+
+use qshm::kernel::{Errno, Fd, HeldRange, OpenDirect, Range, RangeLocks};
+
+use super::SimProcess;
+use crate::model::call::{Call, Value};
+use crate::model::range_call::RangeCall;
+
+impl SimProcess {
+    fn ask_range(&self, call: RangeCall) -> Result<Value, Errno> {
+        self.ask(&Call::Range(call))
+    }
+
+    fn range_number(&self, call: RangeCall) -> Result<i64, Errno> {
+        match self.ask_range(call)? {
+            Value::Number(number) => Ok(number),
+            other => panic!("not a number: {other:?}"),
+        }
+    }
+}
+
+impl RangeLocks for SimProcess {
+    fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno> {
+        let fd = self.range_number(RangeCall::Open(path.into(), how))?;
+        Ok(Fd::try_from(fd).unwrap())
+    }
+
+    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
+        self.ask_range(RangeCall::Lock(fd, range)).map(drop)
+    }
+
+    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
+        self.ask_range(RangeCall::Unlock(fd, range)).map(drop)
+    }
+
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
+        match self.ask_range(RangeCall::Holder(fd, range))? {
+            Value::List(numbers) => Ok(match numbers[..] {
+                // In the order of a list: the length of ours is smaller than where they are.
+                [length, start] => Some(Range::new(start as u64, length as u64)),
+                _ => None,
+            }),
+            other => panic!("range_holder answered {other:?}"),
+        }
+    }
+
+    fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
+        match self.ask_range(RangeCall::Held(range))? {
+            Value::Ranges(held) => Ok(held.to_vec()),
+            other => panic!("held_ranges answered {other:?}"),
+        }
+    }
+
+    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        match self.ask_range(RangeCall::Mapped(files.into())) {
+            Ok(Value::List(inodes)) => inodes.iter().map(|ino| (1, *ino as u64)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn keep(&self, fd: Fd) -> Result<usize, Errno> {
+        let address = self.range_number(RangeCall::Keep(fd))?;
+        Ok(usize::try_from(address).unwrap())
+    }
+
+    fn let_go(&self, address: usize) {
+        let _ = self.ask_range(RangeCall::LetGo(address));
+    }
+
+    fn read_at(&self, fd: Fd, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        match self.ask_range(RangeCall::ReadAt(fd, offset, length))? {
+            Value::Bytes(bytes) => Ok(bytes.to_vec()),
+            other => panic!("read_at answered {other:?}"),
+        }
+    }
+
+    fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        self.ask_range(RangeCall::WriteAt(fd, offset, bytes.into()))
+            .map(drop)
+    }
+
+    fn shm_load(&self, address: usize) -> u64 {
+        self.range_number(RangeCall::ShmLoad(address))
+            .map_or(0, |word| word as u64)
+    }
+
+    fn shm_store(&self, address: usize, value: u64) {
+        let _ = self.ask_range(RangeCall::ShmStore(address, value));
+    }
+}
