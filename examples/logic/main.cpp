@@ -1,8 +1,13 @@
 // Stands for Logic: an application that counts its instances in shared memory, and after a crash
-// under sudo did not start again until the machine was restarted. Qt alone, nothing of qshm.
+// under sudo did not start again until the machine was restarted. Qt alone, nothing of qshm; but
+// where LOGIC_USES_INSTANCE is defined, with qshm's Instance in place of the counter.
 
 #include "exit_request.h"
-#include "instance_number.h"
+#ifdef LOGIC_USES_INSTANCE
+#  include "kernel_number.h"
+#else
+#  include "instance_number.h"
+#endif
 #include "search_database.h"
 
 #include <QCommandLineParser>
@@ -12,6 +17,12 @@
 #include <cstdlib>
 
 namespace {
+
+#ifdef LOGIC_USES_INSTANCE
+using Number = KernelNumber;
+#else
+using Number = InstanceNumber;
+#endif
 
 constexpr int noNumber = 1;
 constexpr int noDatabase = 2;
@@ -81,7 +92,7 @@ int fail(const QString &message, int status)
 
 int showCount(const Options &options)
 {
-    InstanceNumber instance(options.key);
+    Number instance(options.key);
     const auto count = instance.count();
     if (!count)
         return fail(instance.errorMessage(), noNumber);
@@ -93,7 +104,7 @@ int run(QCoreApplication &app, const Options &options)
 {
     ExitRequest exitRequest; // before the number, which must be given back whenever we are told
 
-    InstanceNumber instance(options.key);
+    Number instance(options.key);
     const auto number = instance.take(options.inLock);
     if (!number)
         return fail(instance.errorMessage(), noNumber);

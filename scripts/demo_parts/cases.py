@@ -28,7 +28,7 @@ class Play:
     """The stage of one case: who acts, what was seen."""
 
     def __init__(self, build, programs, ann, ben):
-        self._build = build
+        self.build = build
         self._programs = programs
         self._instances = []
         self.ann = ann
@@ -37,16 +37,20 @@ class Play:
         self.before = objects()
 
     def start(self, person, *options, sudo=False, build=None, at_once=True):
-        program = self._programs / f"logic-{build or self._build}"
+        program = self._programs / f"logic-{build or self.build}"
         instance = world.Instance(program, person, options, sudo, at_once)
         self._instances.append(instance)
         return instance
 
     def hold(self, who, person, sudo=False):
         """Starts an instance that stays, and says what became of it."""
-        instance = self.start(person, "--hold", sudo=sudo).wait_for_number()
+        return self.stay(who, person, sudo).number
+
+    def stay(self, who, person, sudo=False, build=None):
+        """The same; the instance."""
+        instance = self.start(person, "--hold", sudo=sudo, build=build).wait_for_number()
         self.lines.append(f"{who}: {instance.describe()}")
-        return instance.number
+        return instance
 
     def crash(self, who, person, how, sudo=False, build=None):
         """Starts an instance that is killed, and waits for that."""
@@ -78,7 +82,8 @@ def objects():
         found.add(("file", str(path)))
     for path in pathlib.Path("/tmp").glob("q*"):
         found.add(("folder" if path.is_dir() else "file", str(path)))
-    return found
+    # The registry of instances stays, and nobody is in it.
+    return {(kind, name) for kind, name in found if "/qshm-instances-" not in name}
 
 
 def root_crashes(play):
@@ -154,6 +159,21 @@ def leftover_of_qt(play):
     return play.end("left behind besides") and numbers == [0, 1]
 
 
+def one_is_killed(play):
+    # In place of the counter, qshm has numbers that the kernel keeps.
+    build = "instance" if play.build == "qshm" else None
+    first = play.stay("first", play.ann, build=build)
+    second = play.stay("second", play.ann, build=build)
+    first.kill()
+    play.lines.append("first: killed")
+    third = play.stay("third", play.ann, build=build)
+    fourth = play.stay("fourth, root", play.ann, sudo=True, build=build)
+    numbers = [instance.number for instance in (first, second, third, fourth)]
+    if numbers[2:] != [0, 2]:
+        play.lines.append("(three are running)")
+    return play.end() and numbers == [0, 1, 0, 2]
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """One row of the table."""
@@ -170,6 +190,8 @@ ALL = (
     Case("e", "killed between lock and unlock, started again", killed_in_lock),
     Case("f", f"{AT_ONCE} start at once, {ROUNDS} times", all_at_once),
     Case("g", "root's leftover of plain Qt is in the way; the user starts twice", leftover_of_qt),
+    Case("h", "the first of two is killed, more start (qshm: with Instance, not a counter)",
+         one_is_killed),
 )
 
 

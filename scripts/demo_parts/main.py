@@ -15,6 +15,8 @@ import table
 import world
 
 BUILDS = ("qt", "qshm")
+# What the cases start.
+PROGRAMS = (*BUILDS, "instance")
 
 # A private System V IPC namespace, /tmp and process table. Whatever a case leaves there, a process
 # that hangs included, ends with it.
@@ -36,7 +38,7 @@ def main():
     programs = pathlib.Path(tempfile.mkdtemp(prefix="qshm-demo-", dir="/var/tmp"))
     try:
         programs.chmod(0o755)  # the users' way in
-        for build in BUILDS:
+        for build in PROGRAMS:
             shutil.copy(arguments.build / f"logic-{build}", programs)
         with world.people(programs) as (ann, ben):
             check_sudo(programs, ann)

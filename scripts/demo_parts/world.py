@@ -30,7 +30,8 @@ def people(programs):
         draft = sudoers.with_suffix(".new")
         stack.callback(draft.unlink, missing_ok=True)
         draft.touch(mode=0o440)
-        draft.write_text(f"{ann} ALL=(root) NOPASSWD: {programs}/logic-qt, {programs}/logic-qshm\n")
+        commands = ", ".join(f"{programs}/logic-{build}" for build in ("qt", "qshm", "instance"))
+        draft.write_text(f"{ann} ALL=(root) NOPASSWD: {commands}\n")
         subprocess.run(["visudo", "-cqf", draft], check=True)
         draft.rename(sudoers)
         yield ann, ben
@@ -94,6 +95,11 @@ class Instance:
             self._process.wait()
         self._process.stdout.close()
         return self
+
+    def kill(self):
+        """Ends it by SIGKILL."""
+        self._process.kill()
+        self._process.wait()
 
     def error_code(self):
         """Qt's, from the application's complaint."""

@@ -95,7 +95,7 @@ pub fn peer<K: RangeLocks>(at: At<'_, K>, number: u32) -> Peer {
     Peer::new(number, record, at.kernel.pid_namespace())
 }
 
-fn record_in(file: &[u8], number: u32) -> Option<Record> {
+pub fn record_in(file: &[u8], number: u32) -> Option<Record> {
     let at = Record::offset(number) as usize;
     let bytes = file.get(at..)?;
     Record::parse(bytes.get(..RECORD).unwrap_or(bytes))

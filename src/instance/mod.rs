@@ -42,6 +42,8 @@
 mod claim;
 mod counter;
 mod file;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod list;
 mod live;
 mod name;
