@@ -5,7 +5,7 @@
 //! behaviour run under it with `QSHM_TEST_FLAVOUR=preload`.)
 
 use crate::support::{
-    Build, Finished, Launch, User, World, old_qt, preload, repository, say, skipped,
+    Build, Finished, Launch, User, World, has_qt68, old_qt, preload, repository, say, skipped,
 };
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -118,17 +118,14 @@ fn after_a_crash_of_root_the_user_starts_on_every_qt() {
 #[test]
 fn after_a_crash_of_root_the_user_starts_on_a_qt_that_calls_itself_by_name() {
     let Some(world) = World::new() else { return };
-    let program = preload().with_file_name("qt68/start_stop-qt");
-    if !program.exists() {
-        return skipped("no programs for Qt 6.8: scripts/build-qt68-programs makes them");
+    if has_qt68() {
+        report(&world, |user, mode| {
+            world
+                .launch_as("start_stop", Build::PRELOAD68, user)
+                .args(["logic-instance-number", mode])
+                .run()
+        });
     }
-    report(&world, |user, mode| {
-        Launch::new(&program, world.temp())
-            .user(user)
-            .env("LD_PRELOAD", preload())
-            .args(["logic-instance-number", mode])
-            .run()
-    });
 }
 
 /// The example, by its own name, as it is built for everybody.
