@@ -21,7 +21,7 @@ use crate::options::{self, Dialect, OptionsUpdate};
 use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
 use crate::semaphore::Semaphore;
-use crate::texts::{self, Call};
+use crate::texts::{self, Call, Finding};
 use crate::trouble::Trouble;
 
 use chosen::Chosen;
@@ -282,7 +282,11 @@ impl<K: Kernel> SharedMemory<K> {
             return self.attach_posix(state, &actor, &places, mode);
         }
         if key::name_too_long(&places.machine.segment) {
-            return fail(state, texts::not_found(state.chosen.finding(false)));
+            let finding = match state.chosen.dialect() {
+                Dialect::Qt5 => Finding::NoKeyFile,
+                Dialect::Qt66 => Finding::NoSuchName66,
+            };
+            return fail(state, texts::not_found(finding));
         }
         match Attached::attach(&actor, &places, mode == AccessMode::ReadOnly) {
             Ok(Found::Segment(attached)) => {

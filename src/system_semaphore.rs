@@ -199,6 +199,12 @@ impl<K: Kernel> SystemSemaphore<K> {
         if (state.key == key || empty) && mode == OpenMode::Open {
             return;
         }
+        // A new object has the type of its first key already, and no key.
+        let new = state.key == Chosen::Key(Key::null());
+        if new && key.is_empty() && mode == OpenMode::Open {
+            state.key = key;
+            return;
+        }
         state.error = Error::none();
         self.close(state);
         state.key = key;

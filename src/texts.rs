@@ -8,9 +8,9 @@ use crate::trouble::{Step, Trouble};
 
 use since_66::SHM_OPEN;
 pub(crate) use since_66::{
-    empty_semaphore_key_66, lock_key_failed_66, no_posix_segment, of_operation_66,
-    of_posix_operation, of_segment_66, of_semaphore_66, of_semaphore_call, semaphore_name_too_long,
-    unsupported_key_type,
+    empty_semaphore_key_66, lock_key_failed_66, no_key_66, no_posix_segment, no_such_name_66,
+    of_operation_66, of_posix_operation, of_segment_66, of_semaphore_66, of_semaphore_call,
+    semaphore_name_too_long, unsupported_key_type,
 };
 
 /// The Qt call during which something happened.
@@ -95,11 +95,14 @@ pub(crate) enum Finding {
     NoKeyFile66,
     /// There is a key file.
     NoSegment,
+    /// No file can have the key file's name, in Qt 6.6 and later.
+    NoSuchName66,
 }
 
 /// `attach()` without a segment.
 pub(crate) fn not_found(finding: Finding) -> Error {
     let (template, function) = match finding {
+        Finding::NoSuchName66 => return no_such_name_66(),
         Finding::NoKeyFile => ("%1: UNIX key file doesn't exist", "QSharedMemory::handle:"),
         Finding::NoKeyFile66 => ("%1: doesn't exist", "QSharedMemory::handle"),
         Finding::NoSegment => ("%1: doesn't exist", "QSharedMemory::attach (shmget)"),

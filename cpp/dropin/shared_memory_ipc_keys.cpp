@@ -18,8 +18,6 @@ namespace {
 // What setKey() makes of a key, for nativeKey() and the like.
 QNativeIpcKey legacyKey(const State &state)
 {
-    if (state.key.isEmpty())
-        return QNativeIpcKey(QNativeIpcKey::Type::SystemV);
     const std::string path = state.memory.nativeKey();
     return qshm::dropin::withLegacyKey(
             QNativeIpcKey::Type::SystemV,
@@ -38,14 +36,13 @@ void QSharedMemory::setKey(const QString &key)
     State *const state = stateOf(this);
     if (!state)
         return;
-    state->key = key;
-    state->temp = key.isEmpty() ? QByteArray() : qshm::dropin::tempPath();
-    state->isLegacy = true;
     if (key.isEmpty()) {
-        state->key = QString();
-        state->memory.setNativeKey(quint16(QNativeIpcKey::Type::SystemV), {});
+        setNativeKey(QNativeIpcKey(QNativeIpcKey::Type::SystemV));
         return;
     }
+    state->key = key;
+    state->temp = qshm::dropin::tempPath();
+    state->isLegacy = true;
     state->memory.setKey(qshm::dropin::viewOf(key.toUtf8()), qshm::dropin::viewOf(state->temp));
 }
 

@@ -89,6 +89,11 @@ QSystemSemaphore::QSystemSemaphore(const QString &key, int initialValue, AccessM
 QSystemSemaphore::QSystemSemaphore(const QNativeIpcKey &key, int initialValue, AccessMode mode)
     : d(new QSystemSemaphorePrivate)
 {
+    d->ipcKey.setType(key.type());
+    if (key.isEmpty() && mode == Open) {
+        d->semaphore.setNativeKey(quint16(key.type()), {});
+        return;
+    }
     setNativeKey(key, initialValue, mode);
 }
 

@@ -27,8 +27,8 @@ public:
     /// The Qt that this thread is finding out about, with an object that it makes. Null mostly.
     static const LoadedQt *lookedAt();
 
-    /// Whether this library takes the place of its classes. A Qt that is not as every one that
-    /// is known (5.7 to 6.11) is left alone.
+    /// Whether this library takes the place of its classes. A Qt that is not like those that are
+    /// known (5.7 to 6.11) is left alone.
     bool isServed() const { return m_isServed; }
 
     int major() const { return m_major; }

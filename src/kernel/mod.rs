@@ -158,6 +158,8 @@ pub struct NewObject<'a> {
     pub group: Option<u32>,
     /// Its length in bytes.
     pub size: u64,
+    /// Whether the memory is taken now, fallocate(2), so that it can't be missing later.
+    pub reserve: bool,
     /// How it begins; the rest is zero.
     pub content: &'a [u8],
 }

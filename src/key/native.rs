@@ -73,7 +73,18 @@ pub struct NativeKey {
 impl NativeKey {
     /// A key of this type and name. `legacy`: the name is what Qt makes of a `setKey()`, as
     /// `legacyNativeKey()` gives it, so that segment and semaphore have names of their own.
-    pub fn new(kind: KeyType, name: PathBuf, legacy: bool) -> Self {
+    pub fn new(kind: KeyType, mut name: PathBuf, legacy: bool) -> Self {
+        // What Qt calls ends where a C string does.
+        if let Some(end) = name
+            .as_os_str()
+            .as_bytes()
+            .iter()
+            .position(|byte| *byte == 0)
+        {
+            let mut bytes = name.into_os_string().into_vec();
+            bytes.truncate(end);
+            name = OsString::from_vec(bytes).into();
+        }
         Self { kind, name, legacy }
     }
 
@@ -171,6 +182,7 @@ mod tests {
             ("/a", Ok("a")),
             ("a", Ok("a")),
             ("///a b", Ok("a b")),
+            ("/a\0b", Ok("a")),
             ("", Err(NameFault::Invalid)),
             ("//", Err(NameFault::Invalid)),
             ("a/b", Err(NameFault::Invalid)),

@@ -11,6 +11,9 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 /// How often a file that others replace meanwhile is tried anew.
 const ATTEMPTS: usize = 1000;
 
+/// Up to this size, in bytes, a segment has all its memory from the start.
+const RESERVED: u64 = 64 << 20;
+
 /// How long somebody may have a file open only in order to look at it, before it counts as used.
 const GLANCE: Duration = Duration::from_millis(200);
 
@@ -99,6 +102,9 @@ impl<K: Kernel> File<K> {
             mode: actor.options.access.object_mode(),
             group,
             size,
+            // A page that a full file system can't give is a SIGBUS later. Much memory is not
+            // taken in advance: its user may never need all of it.
+            reserve: size <= RESERVED,
             content,
         };
         match actor.make(|| actor.kernel.named_make(path, &new)) {

@@ -52,6 +52,15 @@ impl Chosen {
         }
     }
 
+    /// Whether there is no key, or an empty one of the type that Qt 6.6 has where none was given.
+    fn is_none_66(&self) -> bool {
+        match self {
+            Chosen::Key(key) => key.is_null(),
+            Chosen::Native(_) => false,
+            Chosen::Ipc(key) => key.is_empty() && key.kind() == KeyType::Posix,
+        }
+    }
+
     pub fn is_posix(&self) -> bool {
         matches!(self, Chosen::Ipc(key) if key.kind() == KeyType::Posix)
     }
@@ -66,14 +75,12 @@ impl Chosen {
 
     /// Whether Qt would have found the key file of a segment that is not there.
     pub fn finding(&self, key_file: bool) -> Finding {
-        match self {
-            // Qt has made it, for the semaphore.
-            Chosen::Ipc(key) if key.segment() == key.semaphore() => Finding::NoSegment,
-            _ if key_file => Finding::NoSegment,
-            _ => match self.dialect() {
-                Dialect::Qt5 => Finding::NoKeyFile,
-                Dialect::Qt66 => Finding::NoKeyFile66,
-            },
+        // One that leads to both objects Qt has made for the semaphore, as a rule.
+        let made = matches!(self, Chosen::Ipc(key) if key.segment() == key.semaphore());
+        match self.dialect() {
+            _ if key_file || made => Finding::NoSegment,
+            Dialect::Qt5 => Finding::NoKeyFile,
+            Dialect::Qt66 => Finding::NoKeyFile66,
         }
     }
 
@@ -97,7 +104,7 @@ impl<K: Kernel> SharedMemory<K> {
         call: Call,
     ) -> Result<Option<Places>, Error> {
         if state.chosen.dialect() == Dialect::Qt66 {
-            return self.begin_66(state, actor).map(Some);
+            return self.begin_66(state, actor, call).map(Some);
         }
         let places = state.places(actor.identity.uid);
         let native = matches!(state.chosen, Chosen::Native(_));
@@ -135,7 +142,17 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     /// The same, as Qt 6.6 and later do it: without a usable name for the lock there is nothing.
-    fn begin_66(&self, state: &mut State<K>, actor: &Actor<K>) -> Result<Places, Error> {
+    fn begin_66(
+        &self,
+        state: &mut State<K>,
+        actor: &Actor<K>,
+        call: Call,
+    ) -> Result<Places, Error> {
+        // To its semaphore Qt gives the key that it has already: that of none.
+        let nothing_yet = call == Call::Attach && state.lock == LockKey::Unset;
+        if nothing_yet && state.chosen.is_none_66() {
+            return Err(texts::no_key_66());
+        }
         let semaphore_error = match &state.chosen {
             Chosen::Key(key) if key.is_null() => {
                 Some(texts::empty_semaphore_key_66(KeyType::Posix))
@@ -160,6 +177,17 @@ impl<K: Kernel> SharedMemory<K> {
                         .then(texts::no_semaphore_key_file)
                 }
             }
+        };
+        // Qt makes the one key file now, for the semaphore.
+        let no_directory = || {
+            let directory = state.chosen.directory();
+            let directory = directory.filter(|path| !path.as_os_str().is_empty())?;
+            let found = actor.kernel.lstat(&directory);
+            matches!(found, Err(Errno::ENOENT | Errno::ENOTDIR)).then(texts::no_semaphore_key_file)
+        };
+        let semaphore_error = match semaphore_error {
+            None if actor.one_file => no_directory(),
+            error => error,
         };
         if let Some(error) = semaphore_error {
             self.change_lock(state, actor, LockKey::Failed);

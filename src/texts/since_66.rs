@@ -41,6 +41,22 @@ pub(crate) fn unsupported_key_type(function: &'static str) -> Error {
     Error::new(ErrorKind::KeyError, "%1: unsupported key type", function)
 }
 
+/// `attach()` with a key whose key file no file system would take.
+pub(crate) fn no_such_name_66() -> Error {
+    let function = "QSharedMemory::handle";
+    Error::new(ErrorKind::UnknownError, "%1: unknown error: %2", function)
+        .with_errno(Errno::ENAMETOOLONG as i32)
+}
+
+/// `attach()` without any key, of an object that never had one.
+pub(crate) fn no_key_66() -> Error {
+    Error::new(
+        ErrorKind::KeyError,
+        "%1: key is empty",
+        "QSharedMemory::handle",
+    )
+}
+
 /// A failed call of a semaphore.
 pub(crate) fn of_semaphore_call(errno: Errno, function: &'static str) -> Error {
     system(errno, function)

@@ -2,6 +2,7 @@
 
     bindings.py BINDING KEY once|crash    prints "number N", then "ended"
     bindings.py BINDING KEY objects       how objects come and go; prints "ok NAME"
+    bindings.py BINDING KEY ipc-keys      a QNativeIpcKey of each type, in Qt 6.6 and later
     bindings.py BINDING,BINDING KEY both  two versions of Qt in one process
 
 BINDING: PyQt5, PyQt6, PySide6.
@@ -101,6 +102,38 @@ def objects():
     check(nameless.key() == "", "semaphore without a key")
 
 
+def ipc_keys():
+    Type = QtCore.QNativeIpcKey.Type
+    for kind in (Type.SystemV, Type.PosixRealtime):
+        for name in ("platformSafeKey", "legacyNativeKey"):
+            native = getattr(QSharedMemory, name)(key, kind)
+            guard = getattr(QtCore.QSystemSemaphore, name)(key + " guard", kind)
+            check(ipc_key(native, guard), f"{name}, {kind.name}")
+    memory = QSharedMemory(QtCore.QNativeIpcKey("", Type.Windows))
+    memory.setNativeKey(QtCore.QNativeIpcKey("other", Type.Windows))
+    check(memory.error() == QSharedMemory.SharedMemoryError.KeyError, "a type that there is not")
+
+
+def ipc_key(native, guard):
+    def semaphore():
+        return QtCore.QSystemSemaphore(guard, 1, QtCore.QSystemSemaphore.AccessMode.Open)
+
+    memory = QSharedMemory(native)
+    other = QSharedMemory()
+    other.setNativeKey(native)
+    assert memory.nativeIpcKey() == native and memory.key() == other.key()
+    assert memory.create(4) and not other.create(4) and other.attach(), other.errorString()
+    assert count(memory, 1) == 0 and count(other, 1) == 1
+    is_posix = native.type() == QtCore.QNativeIpcKey.Type.PosixRealtime
+    assert os.path.exists("/dev/shm" + native.nativeKey()) == is_posix
+    guards = [semaphore(), semaphore()]
+    assert all(one.acquire() and one.release() and one.nativeIpcKey() == guard for one in guards)
+    del memory, guards
+    assert other.detach() and not other.attach()
+    assert other.error() == QSharedMemory.SharedMemoryError.NotFound, other.errorString()
+    return not any(os.path.exists("/dev/shm/sem." + name.nativeKey()[1:]) for name in (native, guard))
+
+
 def both():
     one, other = (core.QSharedMemory(key) for core in cores)
     check(one.create(4) and other.attach(), " and ".join(core.qVersion() for core in cores))
@@ -113,4 +146,4 @@ def both():
     check(is_free(), "both let go")
 
 
-{"objects": objects, "both": both}.get(mode, start_and_end)()
+{"objects": objects, "ipc-keys": ipc_keys, "both": both}.get(mode, start_and_end)()

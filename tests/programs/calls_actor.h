@@ -7,8 +7,10 @@
 #include "calls_keys.h"
 
 #include <QByteArray>
+#include <QFile>
 #include <QHash>
 #include <QList>
+#include <QSet>
 #include <QSharedMemory>
 #include <QSystemSemaphore>
 
@@ -18,6 +20,7 @@
 #include <memory>
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 class Actor
@@ -54,6 +57,7 @@ public:
             fail(line);
         report(result);
         keepInodes();
+        removeUnused();
         return result;
     }
 
@@ -68,16 +72,25 @@ private:
     {
         std::unique_ptr<QSharedMemory> &memory = memories[slot];
         if (verb == "new") {
-            if (words.value(2) == "none")
+            const QByteArray key = words.value(2);
+            if (key == "none")
                 memory.reset(new QSharedMemory);
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+            else if (keys::isNative(key))
+                memory.reset(new QSharedMemory(keys::native<QSharedMemory>(key)));
+#endif
             else
-                memory.reset(new QSharedMemory(keys::byName(words.value(2))));
+                memory.reset(new QSharedMemory(keys::byName(key)));
             return -1;
         }
         if (!memory)
             fail("no such object");
         if (verb == "delete")
             memory.reset();
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+        else if (verb == "setKey" && keys::isNative(words.value(2)))
+            memory->setNativeKey(keys::native<QSharedMemory>(words.value(2)));
+#endif
         else if (verb == "setKey")
             memory->setKey(keys::byName(words.value(2)));
         else if (verb == "setNativeKey")
@@ -107,6 +120,16 @@ private:
         const QSystemSemaphore::AccessMode mode = words.value(4) == "create"
                 ? QSystemSemaphore::Create
                 : QSystemSemaphore::Open;
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+        if (keys::isNative(words.value(2)) && (verb == "new" || verb == "setKey")) {
+            const QNativeIpcKey native = keys::native<QSystemSemaphore>(words.value(2));
+            if (verb == "new")
+                semaphore.reset(new QSystemSemaphore(native, initial, mode));
+            else
+                semaphore->setNativeKey(native, initial, mode);
+            return -1;
+        }
+#endif
         if (verb == "new")
             semaphore.reset(new QSystemSemaphore(key, initial, mode));
         else if (!semaphore)
@@ -203,7 +226,7 @@ private:
     }
 
     // Qt's own text. What the drop-in adds, in parentheses at the end, goes to
-    // a line of its own; no text of Qt 5.15 and 6.4 ends with a parenthesis.
+    // a line of its own. One text of Qt ends with a parenthesis, from 6.6 on.
     QByteArray error(const QString &text)
     {
         if (!text.endsWith(QLatin1Char(')')))
@@ -215,6 +238,8 @@ private:
             depth += text.at(start) == QLatin1Char(')') ? 1 : 0;
             depth -= text.at(start) == QLatin1Char('(') ? 1 : 0;
         } while (depth > 0 && start > 1);
+        if (text.left(start - 1).endsWith(QLatin1String("unable to set key on lock")))
+            return quoted(text);
         diagnosis = quoted(text.mid(start));
         return quoted(text.left(start - 1));
     }
@@ -244,8 +269,13 @@ private:
     // so every file is kept open. Two numbers that end alike are chance.
     static void keepInodes()
     {
+        keepInodes(QDir(QDir::tempPath()));
+        keepInodes(QDir(QString::fromUtf8(qgetenv("XDG_RUNTIME_DIR"))));
+    }
+
+    static void keepInodes(const QDir &temp)
+    {
         static QHash<ushort, ino_t> known;
-        const QDir temp(QDir::tempPath());
         for (const QString &name : temp.entryList(QDir::Files | QDir::System | QDir::Hidden)) {
             struct stat status;
             const QByteArray path = temp.filePath(name).toUtf8();
@@ -259,6 +289,27 @@ private:
                 std::printf("# two keys are alike\n");
             }
         }
+    }
+
+    // Qt never removes a POSIX segment, the drop-in does so with the last user:
+    // for the comparison each is removed when no object is attached.
+    void removeUnused() const
+    {
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+        static QSet<QByteArray> known;
+        QSet<QByteArray> used;
+        for (const std::unique_ptr<QSharedMemory> &memory : memories) {
+            if (!memory || memory->nativeIpcKey().type() != QNativeIpcKey::Type::PosixRealtime)
+                continue;
+            const QByteArray name = QFile::encodeName(memory->nativeKey()).constData();
+            known += name;
+            if (memory->isAttached())
+                used += name;
+        }
+        for (const QByteArray &name : known)
+            if (!used.contains(name))
+                shm_unlink(name.constData());
+#endif
     }
 
     // In one line, and without the temp directory's name.

@@ -12,7 +12,8 @@
 class Generator
 {
 public:
-    explicit Generator(quint64 seed) : state(mixed(seed)) { }
+    // `kind`: "", or what keys of Qt 6.6 and later begin with, "posix:" or "systemv:".
+    Generator(quint64 seed, const QByteArray &kind) : kind(kind), state(mixed(seed)) { }
 
     QByteArray next(const Actor &actor)
     {
@@ -68,6 +69,7 @@ private:
         QByteArray lockKey; // of the semaphore: the key at the last create or attach
         bool attached = false;
         bool locked = false;
+        bool stale = false; // the last create failed: Qt 6.8 remembers the segment
     };
     struct Semaphore
     {
@@ -149,6 +151,14 @@ private:
             return "write-not-possible: nothing is attached, or only for reading";
         if (verb == "create" && memory.attached && (words.at(2).toInt() <= 0 || !works(memory.key)))
             return "leaks: Qt forgets the key of what it is attached to, and never removes it";
+        if (Since66 && memory.stale && opens && !usedByOther(memory.key, slot))
+            return "remembers: Qt goes on using the segment that create found, though it is gone";
+        if (verb == "create" && kind == "systemv:"
+            && (memory.attached || usedByOther(memory.key, slot)))
+            return "create-in-use: Qt unlinks the key file, and makes another segment";
+        if ((leaves || verb == "detach") && kind == "systemv:"
+            && (usedByOther(memory.lockKey, slot) || usedByOther(memory.key, slot)))
+            return "creator-leaves: Qt unlinks the key file of a segment in use";
         if (memory.locked && opens)
             return "open-while-locked: Qt's create and attach give the object's lock back";
         if (memory.locked && leaves && !memory.attached)
@@ -168,6 +178,14 @@ private:
         return nullptr;
     }
 
+    bool usedByOther(const QByteArray &key, int slot) const
+    {
+        for (int other = 0; other < Actor::Memories; ++other)
+            if (other != slot && memories[other].attached && memories[other].key == key)
+                return true;
+        return false;
+    }
+
     bool heldByOther(const QByteArray &key, int slot) const
     {
         for (int other = 0; other < Actor::Memories; ++other)
@@ -182,6 +200,9 @@ private:
         const QByteArray &key = semaphores[slot].key;
         if (verb == "acquire" && works(key) && counts.value(key).value <= 0)
             return "blocks: the count is 0";
+        if ((verb == "new" || verb == "setKey") && kind == "posix:" && words.at(4) == "create"
+            && works(words.at(2)) && sharedByOther(words.at(2), slot))
+            return "create-in-use: Qt makes another semaphore, and there are two";
         const bool stays = verb == "setKey" && words.at(2) == key;
         if ((verb == "delete" || (verb == "setKey" && !stays)) && sharedByOther(key, slot)
             && counts.value(key).creators.contains(slot))
@@ -200,7 +221,17 @@ private:
     // Whether a semaphore can exist under this key.
     static bool works(const QByteArray &key)
     {
-        return !key.isEmpty() && key != "null" && key != "empty" && key != "toolong";
+        const QByteArray name = keys::isNative(key) ? key.mid(key.indexOf(':') + 1) : key;
+        return !name.isEmpty() && name != "null" && name != "empty" && name != "toolong"
+                && !(keys::isNative(key) && name == "slashes") && name != "native temp:no/such";
+    }
+
+    // What is locked by a native key: nothing before Qt 6.6.
+    static QByteArray nativeName(const QByteArray &word)
+    {
+        if (!Since66 || word == "null" || word == "empty")
+            return QByteArray();
+        return "native " + word;
     }
 
     // -------------------------------------------------------- what calls do
@@ -214,14 +245,16 @@ private:
         } else if (verb == "delete") {
             memory = Memory();
         } else if (verb == "setKey" || verb == "setNativeKey") {
-            const QByteArray key = verb == "setKey" ? words.at(2) : QByteArray();
-            if (key != memory.key || verb == "setNativeKey") {
+            const QByteArray key = verb == "setKey" ? words.at(2) : nativeName(words.at(2));
+            if (key != memory.key || verb == "setNativeKey" || Since66) {
                 if (memory.attached)
                     memory.locked = false;
                 memory.attached = false;
             }
             memory.key = key;
+            memory.stale = false;
         } else if (verb == "create" || (verb == "attach" && !memory.attached)) {
+            memory.stale = verb == "create" && result == 0;
             memory.lockKey = memory.key;
             memory.attached = memory.attached || result == 1;
             if (result == 1)
@@ -265,22 +298,38 @@ private:
     QByteArray memoryKey()
     {
         static const char *const usual[] = { "one", "two", "one", "letters180", "kanji" };
-        return below(4) ? QByteArray(usual[below(5)]) : anyKey();
+        return kind + (below(4) ? QByteArray(usual[below(5)]) : anyKey());
     }
     // A QSystemSemaphore on the key of a segment would be that segment's lock.
     QByteArray semaphoreKey()
     {
         static const char *const keys[] = { "sem-a", "sem-a", "sem-b",  "sem\xc3\xa9",
                                             "null",  "empty", "toolong" };
-        return keys[below(7)];
+        return kind + keys[below(7)];
     }
-    QByteArray anyKey() { return keys::all().at(below(int(keys::all().size()))).name; }
+    QByteArray anyKey()
+    {
+        for (;;) {
+            const QByteArray key = keys::all().at(below(int(keys::all().size()))).name;
+            // Qt 6.8 goes on saying so of keys that are not, by an errno that is not of its call.
+            const bool tooLong = key == "letters196" || key == "letters200" || key == "toolong";
+            if (!Since66 || !tooLong)
+                return key;
+        }
+    }
     QByteArray nativeKey()
     {
         static const char *const keys[] = { "null", "empty", "temp:native", "temp:no/such",
                                             "native" };
-        const int which = below(7);
-        return which < 5 ? QByteArray(keys[which]) : "of:" + memoryKey();
+        const int which = below(Since66 ? 3 : 7);
+        // From 6.6 on one file leads to the segment and to its lock, and Qt unlinks it with either:
+        // what others then get depends on inode numbers.
+        if (Since66)
+            return keys[which == 2 ? 3 : which];
+        if (which < 5)
+            return keys[which];
+        const QByteArray key = memoryKey();
+        return keys::isNative(key) ? "of:" + key.mid(key.indexOf(':') + 1) : "of:" + key;
     }
     QByteArray size()
     {
@@ -311,6 +360,8 @@ private:
         return z ^ (z >> 31);
     }
 
+    static constexpr bool Since66 = QT_VERSION >= QT_VERSION_CHECK(6, 6, 0);
+    QByteArray kind;
     quint64 state;
     Memory memories[Actor::Memories];
     bool readOnly[Actor::Memories] = {};

@@ -6,6 +6,11 @@
 #include <QByteArray>
 #include <QDir>
 #include <QString>
+#include <QtGlobal>
+
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+#    include <QNativeIpcKey>
+#endif
 
 namespace keys {
 
@@ -55,5 +60,21 @@ inline QString byName(const QByteArray &name)
             return named.key;
     return QString::fromUtf8(name);
 }
+
+// "posix:NAME" and "systemv:NAME": the key that platformSafeKey() makes.
+inline bool isNative(const QByteArray &name)
+{
+    return name.startsWith("posix:") || name.startsWith("systemv:");
+}
+
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
+template <typename Class>
+QNativeIpcKey native(const QByteArray &name)
+{
+    const auto type = name.startsWith("posix:") ? QNativeIpcKey::Type::PosixRealtime
+                                                : QNativeIpcKey::Type::SystemV;
+    return Class::platformSafeKey(byName(name.mid(name.indexOf(':') + 1)), type);
+}
+#endif
 
 } // namespace keys

@@ -3,7 +3,7 @@
 //!
 //! `QSHM_TEST_CALLS="FIRST COUNT LENGTH"` runs other sequences than usual.
 
-use crate::support::{Build, User, World, say};
+use crate::support::{Build, User, World, has_qt68, say};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,46 +15,84 @@ const FEW: &str = "1 200 60";
 /// All sequences of one program; a minute on a slow machine.
 const LONG: Duration = Duration::from_secs(300);
 
+/// What Qt 6.8 says where it could not remove a semaphore that is gone, and then fails.
+const LOST: &str = "QSystemSemaphore::cleanHandle: unknown error";
+
+/// What Qt 6.8 says of a segment that is not there, without and with a key file.
+const NO_FILE: &str = "QSharedMemory::handle: doesn't exist";
+const NO_SEGMENT: &str = "QSharedMemory::attach (shmget): doesn't exist";
+
 /// How many different sequences are made small and shown.
 const SHOWN: usize = 3;
 
 #[test]
 fn qt5_answers_the_same_call_by_call() {
-    compare(Build::QT5, Build::QSHM5, User::Root, USUAL);
+    compare(Build::QT5, Build::QSHM5, User::Root, USUAL, "");
 }
 
 #[test]
 fn qt6_answers_the_same_call_by_call() {
-    compare(Build::QT6, Build::QSHM6, User::Root, USUAL);
+    compare(Build::QT6, Build::QSHM6, User::Root, USUAL, "");
 }
 
 /// What root makes by way of sudo belongs to the user, and the answers are the
 /// same. (Half of the sequences run as an ordinary user in any case.)
 #[test]
 fn qt5_answers_the_same_by_sudo() {
-    compare(Build::QT5, Build::QSHM5, User::SUDO_ALICE, FEW);
+    compare(Build::QT5, Build::QSHM5, User::SUDO_ALICE, FEW, "");
 }
 
 #[test]
 fn qt5_under_the_preload_library_answers_the_same() {
-    compare(Build::QT5, Build::PRELOAD5, User::Root, FEW);
+    compare(Build::QT5, Build::PRELOAD5, User::Root, FEW, "");
 }
 
 #[test]
 fn qt6_under_the_preload_library_answers_the_same() {
-    compare(Build::QT6, Build::PRELOAD6, User::Root, FEW);
+    compare(Build::QT6, Build::PRELOAD6, User::Root, FEW, "");
 }
 
 /// The premise of the comparison: Qt's answers depend on the calls alone.
 #[test]
 fn qt5_and_qt6_answer_the_same_call_by_call() {
-    compare(Build::QT5, Build::QT6, User::Root, FEW);
+    compare(Build::QT5, Build::QT6, User::Root, FEW, "");
 }
 
-fn compare(oracle: Build, subject: Build, user: User, usual: &str) {
+/// `setKey()` of Qt 6.6 and later has words of its own.
+#[test]
+fn qt68_answers_the_same_call_by_call() {
+    if has_qt68() {
+        compare(Build::QT68, Build::QSHM68, User::Root, FEW, "");
+    }
+}
+
+#[test]
+fn qt68_under_the_preload_library_answers_the_same() {
+    if has_qt68() {
+        compare(Build::QT68, Build::PRELOAD68, User::Root, FEW, "");
+        compare(Build::QT68, Build::PRELOAD68, User::Root, FEW, "posix:");
+    }
+}
+
+#[test]
+fn qt68_answers_the_same_with_posix_keys() {
+    if has_qt68() {
+        compare(Build::QT68, Build::QSHM68, User::Root, FEW, "posix:");
+    }
+}
+
+#[test]
+fn qt68_answers_the_same_with_native_system_v_keys() {
+    if has_qt68() {
+        compare(Build::QT68, Build::QSHM68, User::Root, FEW, "systemv:");
+    }
+}
+
+/// `kind` is what the keys of Qt 6.6 and later begin with, if they are to be used.
+fn compare(oracle: Build, subject: Build, user: User, usual: &str, kind: &str) {
     let Some(world) = World::new() else { return };
-    let wanted = sequences(&world, oracle, user, usual);
-    let found = sequences(&world, subject, user, usual);
+    let wanted = sequences(&world, oracle, user, usual, kind);
+    let found = sequences(&world, subject, user, usual, kind);
 
     let mut different = Vec::new();
     for (wanted, found) in wanted.iter().zip(&found) {
@@ -70,6 +108,11 @@ fn compare(oracle: Build, subject: Build, user: User, usual: &str) {
                 "left out: seed {}: Qt itself hangs in: {}",
                 wanted.seed,
                 wanted.lines.last().map_or("", String::as_str)
+            ));
+        } else if wanted.lines.iter().any(|line| line.contains(LOST)) {
+            say(&format!(
+                "left out: seed {}: Qt fails where another object has removed its semaphore",
+                wanted.seed
             ));
         } else if wanted.lines != found.lines || found.ended_badly() {
             different.push((wanted, found));
@@ -143,11 +186,12 @@ impl Sequence {
     }
 }
 
-fn sequences(world: &World, build: Build, user: User, usual: &str) -> Vec<Sequence> {
+fn sequences(world: &World, build: Build, user: User, usual: &str, kind: &str) -> Vec<Sequence> {
     let asked = std::env::var("QSHM_TEST_CALLS").unwrap_or_else(|_| usual.to_owned());
     let finished = world
         .launch_as("calls", build, user)
         .args(asked.split_whitespace())
+        .args(Some(kind).filter(|kind| !kind.is_empty()))
         .start()
         .finish(LONG)
         .ok();
@@ -164,6 +208,11 @@ fn sequences(world: &World, build: Build, user: User, usual: &str) -> Vec<Sequen
         match line.strip_prefix("# ") {
             Some(note) => sequence.note(note),
             None if line.is_empty() => {}
+            // One key file leads to both objects, and when it is there with Qt depends on what the
+            // other objects did: two texts for one thing.
+            None if kind == "systemv:" => {
+                sequence.lines.push(line.replace(NO_FILE, NO_SEGMENT));
+            }
             None => sequence.lines.push(line),
         }
     }

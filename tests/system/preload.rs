@@ -5,13 +5,20 @@
 //! behaviour run under it with `QSHM_TEST_FLAVOUR=preload`.)
 
 use crate::support::{
-    Build, Finished, Launch, User, World, old_qt, preload, repository, say, skipped,
+    Build, Finished, Launch, User, World, has_qt68, old_qt, preload, repository, say, skipped,
 };
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-const BINDINGS: [&str; 3] = ["PyQt5", "PyQt6", "PySide6"];
+/// Packages, and what they have to be imported as.
+const BINDINGS: [(&str, &str); 4] = [
+    ("PyQt5", "PyQt5"),
+    ("PyQt6", "PyQt6"),
+    ("PyQt6-6.11", "PyQt6"),
+    ("PySide6", "PySide6"),
+];
 
 fn output(command: &mut Command) -> String {
     let done = command.output().expect("the command runs");
@@ -85,7 +92,7 @@ fn programs_without_qt_are_left_alone() {
 #[test]
 fn after_a_crash_of_root_the_user_starts_on_every_qt() {
     let Some(world) = World::new() else { return };
-    for version in old_qt::versions() {
+    for version in old_qt::versions().into_iter().chain(["6.8.2", "6.11.2"]) {
         let Some(library) = fetched(version) else {
             continue;
         };
@@ -103,6 +110,21 @@ fn after_a_crash_of_root_the_user_starts_on_every_qt() {
         };
         report(&world, start);
         say(&format!("Qt {version}: the user starts"));
+    }
+}
+
+/// In Debian's Qt 6.8 the members of a class call each other by the names that
+/// the library exports, so that a QSharedMemory comes by our semaphores.
+#[test]
+fn after_a_crash_of_root_the_user_starts_on_a_qt_that_calls_itself_by_name() {
+    let Some(world) = World::new() else { return };
+    if has_qt68() {
+        report(&world, |user, mode| {
+            world
+                .launch_as("start_stop", Build::PRELOAD68, user)
+                .args(["logic-instance-number", mode])
+                .run()
+        });
     }
 }
 
@@ -127,8 +149,8 @@ fn after_a_crash_of_root_the_example_starts() {
 #[test]
 fn after_a_crash_of_root_python_programs_start() {
     let Some(world) = World::new() else { return };
-    for binding in BINDINGS {
-        let Some(package) = fetched(binding) else {
+    for (package, binding) in BINDINGS {
+        let Some(package) = fetched(package) else {
             continue;
         };
         report(&world, |user, mode| {
@@ -142,8 +164,8 @@ fn after_a_crash_of_root_python_programs_start() {
 #[test]
 fn objects_of_python_programs_come_and_go() {
     let Some(world) = World::new() else { return };
-    for binding in BINDINGS {
-        let Some(package) = fetched(binding) else {
+    for (package, binding) in BINDINGS {
+        let Some(package) = fetched(package) else {
             continue;
         };
         let finished = python(&world, &[&package], User::ALICE)
@@ -156,6 +178,33 @@ fn objects_of_python_programs_come_and_go() {
         assert!(finished.stderr.contains("QSHM_LEFTOVER=odd is not"));
         world.assert_clean();
     }
+}
+
+/// System V and POSIX, safe and legacy; the objects go with their users.
+#[test]
+fn keys_of_qt_6_6_in_python_programs() {
+    let Some(world) = World::new() else { return };
+    let Some(package) = fetched("PyQt6-6.11") else {
+        return;
+    };
+    // The folder of safe System V keys has to be private.
+    let runtime = world.base().join("runtime");
+    std::fs::create_dir(&runtime).expect("a folder of the world");
+    std::fs::set_permissions(&runtime, PermissionsExt::from_mode(0o700)).expect("ours");
+    // POSIX objects are everybody's, so the name must be ours alone.
+    let key = format!("qshm-test-{}", std::process::id());
+    let finished = python(&world, &[&package], User::Root)
+        .env("XDG_RUNTIME_DIR", &runtime)
+        .args(["PyQt6", &key, "ipc-keys"])
+        .run()
+        .ok();
+    assert_eq!(finished.lines.len(), 5, "{finished:?}");
+    world.assert_clean();
+    let left: Vec<_> = std::fs::read_dir(&runtime)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

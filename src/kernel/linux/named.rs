@@ -61,15 +61,15 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
         finish_shared(kernel, raw, new.mode, new.group);
     }
     let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
-    // Not only as long but there: a page that a full file system can't give is a SIGBUS later.
     // SAFETY: numbers only; the kernel checks the descriptor.
-    match check(unsafe { libc::fallocate(raw, 0, 0, size) }) {
-        Ok(_) => {}
-        Err(Errno::EOPNOTSUPP) => {
-            // SAFETY: the same.
-            check(unsafe { libc::ftruncate(raw, size) })?;
-        }
-        Err(errno) => return Err(errno),
+    let reserve = || check(unsafe { libc::fallocate(raw, 0, 0, size) });
+    let reserved = match new.reserve.then(reserve) {
+        None | Some(Err(Errno::EOPNOTSUPP)) => false,
+        Some(answer) => answer.map(|_| true)?,
+    };
+    if !reserved {
+        // SAFETY: the same.
+        check(unsafe { libc::ftruncate(raw, size) })?;
     }
     if !new.content.is_empty() {
         let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);

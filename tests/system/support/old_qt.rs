@@ -6,8 +6,8 @@ use super::under_test::soak_seconds;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Versions of real Qt that qshm takes the place of: usually the oldest and the
-/// newest of each major version, all with `QSHM_SOAK`.
+/// Versions of real Qt up to 6.5: usually the oldest and the newest of each
+/// major version, all with `QSHM_SOAK`.
 pub fn versions() -> Vec<&'static str> {
     let mut versions = vec!["5.7.1", "5.15.19", "6.0.2", "6.5.3"];
     if soak_seconds().is_some() {

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum Qt {
     Five,
     Six,
+    /// 6.8, in a folder with Debian 13: see [`has_qt68`].
+    Six8,
 }
 
 /// Whose `QSharedMemory` is in the program.
@@ -38,16 +40,20 @@ impl Build {
     pub const QSHM6: Self = Self::new(Qt::Six, Flavour::Qshm);
     pub const PRELOAD5: Self = Self::new(Qt::Five, Flavour::Preload);
     pub const PRELOAD6: Self = Self::new(Qt::Six, Flavour::Preload);
+    pub const QT68: Self = Self::new(Qt::Six8, Flavour::Plain);
+    pub const QSHM68: Self = Self::new(Qt::Six8, Flavour::Qshm);
+    pub const PRELOAD68: Self = Self::new(Qt::Six8, Flavour::Preload);
 
     pub const fn new(qt: Qt, flavour: Flavour) -> Self {
         Self { qt, flavour }
     }
 
-    /// The folder of the version: `qt5` or `qt6`.
+    /// The folder of the version: `qt5`, `qt6` or `qt68`.
     pub const fn folder(self) -> &'static str {
         match self.qt {
             Qt::Five => "qt5",
             Qt::Six => "qt6",
+            Qt::Six8 => "qt68",
         }
     }
 
@@ -68,6 +74,27 @@ pub fn repository() -> &'static Path {
     folders
         .find(|folder| folder.join("tests/programs").is_dir())
         .unwrap_or(package)
+}
+
+/// Whether the programs for Qt 6.8 are there; says so where not.
+pub fn has_qt68() -> bool {
+    let there = folder()
+        .join(Build::QT68.folder())
+        .join("calls-qt")
+        .is_file();
+    if !there {
+        super::world::skipped(
+            "no programs for Qt 6.8: scripts/make-trixie, then scripts/build-qt68-programs",
+        );
+    }
+    there
+}
+
+fn folder() -> PathBuf {
+    env::var_os("QSHM_TEST_BUILD").map_or_else(
+        || repository().join("target/test-build"),
+        |folder| repository().join(folder),
+    )
 }
 
 /// Where a built program is.
@@ -91,11 +118,7 @@ pub fn preload() -> PathBuf {
 /// If it was not built, with the command that builds it; and if another user
 /// could not reach it, since many tests run programs as one.
 fn built(name: &str) -> PathBuf {
-    let folder = env::var_os("QSHM_TEST_BUILD").map_or_else(
-        || repository().join("target/test-build"),
-        |folder| repository().join(folder),
-    );
-    let file = folder.join(name);
+    let file = folder().join(name);
     assert!(
         file.is_file(),
         "{} is missing: run scripts/build-test-programs",

@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
+/// Where POSIX objects are.
+const SHM: &str = "/dev/shm";
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// Held for reading by every world, for writing by one whose test changes a
@@ -118,24 +121,16 @@ impl World {
         sysvipc::semaphores()
     }
 
+    /// The names of the files in `/dev/shm` and in its folders, sorted: POSIX objects.
+    #[allow(clippy::unused_self)]
+    pub fn objects(&self) -> Vec<String> {
+        below(Path::new(SHM))
+    }
+
     /// Every file and folder below the temp directory, by its path in it,
     /// sorted.
     pub fn files(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.temp.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).expect("a folder") {
-                let entry = entry.expect("an entry");
-                if entry.file_type().expect("a type").is_dir() {
-                    folders.push(entry.path());
-                }
-                let path = entry.path();
-                let inside = path.strip_prefix(&self.temp).expect("it is inside");
-                found.push(inside.to_string_lossy().into_owned());
-            }
-        }
-        found.sort();
-        found
+        below(&self.temp)
     }
 
     /// What is there now, for messages.
@@ -149,9 +144,10 @@ impl World {
             })
             .collect();
         format!(
-            "segments: {:#?}\nsemaphores: {:#?}\nfiles: {files:#?}",
+            "segments: {:#?}\nsemaphores: {:#?}\nfiles: {files:#?}\nPOSIX objects: {:#?}",
             self.segments(),
-            self.semaphores()
+            self.semaphores(),
+            self.objects()
         )
     }
 
@@ -160,7 +156,7 @@ impl World {
     pub fn left_files(&self) -> Vec<String> {
         self.files()
             .into_iter()
-            .filter(|name| !(name.starts_with("qshm-") && self.temp.join(name).is_dir()))
+            .filter(|name| !(is_aside(name) && self.temp.join(name).is_dir()))
             .collect()
     }
 
@@ -173,7 +169,11 @@ impl World {
         loop {
             let segments = self.segments();
             let settled = segments.iter().all(|segment| segment.key != 0);
-            if segments.is_empty() && self.semaphores().is_empty() && self.left_files().is_empty() {
+            if segments.is_empty()
+                && self.semaphores().is_empty()
+                && self.left_files().is_empty()
+                && self.objects().iter().all(|name| is_aside(name))
+            {
                 return Ok(());
             }
             if settled || Instant::now() > end {
@@ -206,6 +206,10 @@ impl World {
                 assert!(done.is_ok_and(|status| status.success()), "ipcrm {option}");
             }
         }
+        for name in self.objects() {
+            let _ = fs::remove_file(Path::new(SHM).join(&name));
+            let _ = fs::remove_dir_all(Path::new(SHM).join(name));
+        }
         // Not the directory itself, which may be mounted elsewhere too.
         for entry in fs::read_dir(&self.temp).expect("the temp directory") {
             let path = entry.expect("an entry").path();
@@ -224,6 +228,30 @@ impl Drop for World {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.base);
     }
+}
+
+/// Every file and folder below a folder, by its path in it, sorted.
+fn below(top: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![top.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            if entry.file_type().expect("a type").is_dir() {
+                folders.push(entry.path());
+            }
+            let path = entry.path();
+            let inside = path.strip_prefix(top).expect("it is inside");
+            found.push(inside.to_string_lossy().into_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether this is a folder that stepping aside makes.
+fn is_aside(name: &str) -> bool {
+    name.starts_with("qshm-") && !name.contains('/')
 }
 
 /// Whether the test may go on: without root it says why not.
