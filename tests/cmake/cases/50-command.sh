@@ -1,12 +1,13 @@
 # The command: built, installed with all that belongs to it, and left out.
 # shellcheck shell=bash disable=SC2154
 
-# From the repository itself, and with what was built of it before: the command's dependencies take
-# their time.
+# From the repository itself, and with what was built of it before: the command's dependencies
+# take their time.
 command_installed() {
     local at="$plain/command" page
     cmake -G Ninja -S "$repository" -B "$plain/command build" -DCMAKE_INSTALL_PREFIX="$at" -DCMAKE_INSTALL_LIBDIR=lib \
-        -DQSHM_CARGO_TARGET_DIR="$repository/target/command-cmake" -DQSHM_RUST_PROFILE=dev
+        -DQSHM_CARGO_TARGET_DIR="$repository/target/command-cmake" -DQSHM_RUST_PROFILE=dev \
+        -DCMAKE_DISABLE_FIND_PACKAGE_Qt5=ON -DCMAKE_DISABLE_FIND_PACKAGE_Qt6=ON
     cmake --build "$plain/command build" | tee "$root/first"
     cmake --install "$plain/command build"
     rm -rf "$plain/command build"
