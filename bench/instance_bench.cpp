@@ -166,9 +166,8 @@ int main(int argc, char **argv)
                 fail("no claim");
         });
     }
-    print("Instance: join in a new process", inProcess(200, [] {
-              return timeOf([] { join("bench", 0); });
-          }));
+    print("Instance: join in a new process",
+          inProcess(200, [] { return timeOf([] { join("bench", 0); }); }));
     {
         const Crowd crowd("crowd");
         measureJoin("Instance: join, 1,000 others there", "crowd", 1000, 200);
@@ -199,12 +198,10 @@ int main(int argc, char **argv)
 
     // It sleeps some milliseconds at random, and is an application: less what one costs alone.
     int count = 1;
-    const double alone = inProcess(40, [&] {
-        return timeOf([&] { new QAPPLICATION_CLASS(count, argv); });
-    });
-    const double single = inProcess(40, [&] {
-        return timeOf([&] { new SingleApplication(count, argv); });
-    });
+    const double alone = inProcess(
+            40, [&] { return timeOf([&] { new QAPPLICATION_CLASS(count, argv); }); });
+    const double single = inProcess(
+            40, [&] { return timeOf([&] { new SingleApplication(count, argv); }); });
     print("SingleApplication: more than an application", single - alone);
     return 0;
 }

@@ -41,8 +41,7 @@ Instance::~Instance()
 }
 
 Instance::Instance(Instance &&other) noexcept : m_instance(std::exchange(other.m_instance, nullptr))
-{
-}
+{ }
 
 Instance &Instance::operator=(Instance &&other) noexcept
 {

@@ -4,9 +4,9 @@
 
 #include "exit_request.h"
 #ifdef LOGIC_USES_INSTANCE
-#  include "kernel_number.h"
+#    include "kernel_number.h"
 #else
-#  include "instance_number.h"
+#    include "instance_number.h"
 #endif
 #include "search_database.h"
 

@@ -53,11 +53,12 @@ mod place;
 mod private;
 mod record;
 mod scope;
+mod shared;
 mod steps;
 mod stop;
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::access::Access;
@@ -69,6 +70,7 @@ use crate::options::{self, OptionsUpdate};
 
 use counter::Counter;
 use number::Held;
+use shared::Shared;
 
 pub use claim::{Claim, HeldClaim};
 pub use list::{Registry, list, list_named};
@@ -105,10 +107,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 /// [`exclusive`]: Self::exclusive
 pub struct Instance<K: RangeLocks = Linux> {
     kernel: K,
-    name: Box<str>,
-    identity: Identity,
-    surroundings: &'static Surroundings,
-    scope: Scope,
+    shared: Arc<Shared>,
     number: u32,
     pid: i32,
     state: Mutex<State<K>>,
@@ -170,10 +169,7 @@ impl<K: RangeLocks> Instance<K> {
         let pid = kernel.getpid();
         let mut instance = Self {
             kernel,
-            name: name.into(),
-            identity,
-            surroundings,
-            scope: options.scope,
+            shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
             pid,
             state: Mutex::new(State {
@@ -317,8 +313,8 @@ impl<K: RangeLocks> Drop for Instance<K> {
 impl<K: RangeLocks> fmt::Debug for Instance<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instance")
-            .field("name", &self.name)
-            .field("scope", &self.scope)
+            .field("name", &self.shared.name)
+            .field("scope", &self.shared.scope)
             .field("number", &self.number)
             .finish_non_exhaustive()
     }

@@ -1,10 +1,10 @@
 // Does with instances what it is told to, by its arguments or else line by line on standard input,
-// and says what came of it: a line for each. Handles are counted from 0 in the order of their making.
+// and says what came of it: a line for each. Handles are counted from 0 in the order of their
+// making.
 //
-//   join NAME [SCOPE [COUNTER]]    number N  |  private: WHY   (SCOPE: user session world group:GID)
-//   number H, first H, exclusive H, reason H, count H, end H, move H
-//   peers H                        a line for each, then "."
-//   claim H RESOURCE [MS]          mine  |  taken by N pid P  |  unavailable: WHY
+//   join NAME [SCOPE [COUNTER]]    number N  |  private: WHY   (SCOPE: user session world
+//   group:GID) number H, first H, exclusive H, reason H, count H, end H, move H peers H a line for
+//   each, then "." claim H RESOURCE [MS]          mine  |  taken by N pid P  |  unavailable: WHY
 //   release H RESOURCE             yes  |  no
 //   close-all                      closes every descriptor but the first three
 //   descriptors                    how many are open
@@ -91,13 +91,11 @@ std::string claim(qshm::Instance &instance, const std::string &resource, int mil
 {
     const qshm::Claim claim = instance.claim(resource, std::chrono::milliseconds(milliseconds));
     switch (claim.state) {
-    case qshm::ClaimState::Mine:
-        return "mine";
+    case qshm::ClaimState::Mine: return "mine";
     case qshm::ClaimState::Taken:
         return "taken by " + std::to_string(claim.holder.number) + " pid "
                 + std::to_string(claim.holder.pid);
-    case qshm::ClaimState::Unavailable:
-        break;
+    case qshm::ClaimState::Unavailable: break;
     }
     return "unavailable: " + claim.reason;
 }
@@ -230,7 +228,9 @@ void obey(const std::string &line)
         say(std::to_string(handle().count()));
     } else if (command == "end") {
         const std::string before = describe(handle());
-        { const qshm::Instance ends = std::move(handle()); }
+        {
+            const qshm::Instance ends = std::move(handle());
+        }
         say(before);
     } else if (command == "move") {
         qshm::Instance taken = std::move(handle());

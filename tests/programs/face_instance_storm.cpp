@@ -123,7 +123,8 @@ struct Storm
     {
         const std::string directory = directories[random() % worlds];
         const std::string file = directory + "/storm.user." + std::to_string(random() % 2);
-        deletions += unlink(random() % 4 ? file.c_str() : (directory + "/storm.user.claims").c_str())
+        deletions += unlink(random() % 4 ? file.c_str()
+                                         : (directory + "/storm.user.claims").c_str())
                 == 0;
     }
 

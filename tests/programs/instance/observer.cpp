@@ -109,7 +109,8 @@ public:
 private:
     static bool isLocked(int fd, std::int64_t position)
     {
-        struct flock lock {};
+        struct flock lock
+        { };
         lock.l_type = F_WRLCK;
         lock.l_whence = SEEK_SET;
         lock.l_start = position;
@@ -162,7 +163,8 @@ int main(int argc, char **argv)
         std::map<std::pair<int, int>, Seen> holders;
         std::map<int, Seen> claims;
         for (const Seen &seen : look(*board)) {
-            const auto [first, isNew] = holders.emplace(std::make_pair(seen.world, seen.number), seen);
+            const auto [first, isNew] = holders.emplace(std::make_pair(seen.world, seen.number),
+                                                        seen);
             if (!isNew && stillTrue(*board, first->second) && stillTrue(*board, seen)
                 && stillTrue(*board, first->second))
                 return complain("a number twice", first->second, seen);
