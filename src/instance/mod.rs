@@ -86,7 +86,9 @@ pub struct Options {
     /// The key of the `QSharedMemory` in which older builds count their instances: its first
     /// four bytes are kept at the number of instances that run, of theirs and of ours, and
     /// numbers are given as they give them. For [`Scope::User`] alone. With it, joining may wait
-    /// for the segment's lock, some seconds at most; without it, for nobody.
+    /// for the segment's lock, some seconds at most; without it, for nobody. So may
+    /// [`count`](Instance::count), which puts right what a killed instance is still counted for,
+    /// and the end.
     ///
     /// What an older build does that is killed, or whose number is given back out of order, is as
     /// it ever was: the count is too high until the last of them has ended, or a number is given

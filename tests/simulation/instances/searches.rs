@@ -7,6 +7,7 @@ use super::programs::{
     logs_in, look, two_handles, visit, visit_named,
 };
 use super::{bare_machine, each, machine, scenario};
+use crate::explore::explore;
 use crate::model::World;
 use crate::protocol::{OTHER, SOME, USER, roll, root, search, search_some, user};
 use crate::scenario::member;
@@ -156,4 +157,17 @@ fn five_at_once() {
     mixed.members[3] = member(user(), cleaner);
     mixed.members[4] = member(User::root_for(USER), logs_in);
     roll(&mixed, 2);
+}
+
+/// A protocol that does not look whether the file that it has locked is still the one at the path.
+/// A search that does not find what is wrong with it is worth nothing.
+#[test]
+fn a_number_on_a_file_that_is_gone_is_found() {
+    let world = known(machine());
+    let members = each(&[user(), user(), user()], programs::locks_and_believes);
+    let mut scenario = scenario("instances: locks and believes", world, members);
+    search(&scenario, 0);
+    scenario.members[2] = member(user(), cleaner);
+    let wrong = explore(&scenario).wrong.unwrap_or_default();
+    assert!(wrong.contains("both have number 0"), "{wrong}");
 }
