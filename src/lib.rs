@@ -3,6 +3,8 @@
 //!
 //! [`SharedMemory`] and [`SystemSemaphore`] follow the Qt classes call by call, share segments
 //! and locks with processes that use Qt's own, and never leave anything in the next user's way.
+//! [`Instance`] is what new code uses instead of a counter in shared memory: instance numbers that
+//! the kernel keeps.
 //! From C++ they are used through `include/qshm/`, or by linking `qshm::dropin`, which takes the
 //! place of Qt's classes in an unmodified application.
 //!
@@ -19,7 +21,7 @@
 //!
 //! Layers, each knowing only those above it: [`kernel`] (the system calls), [`key`],
 //! [`identity`] and [`access`] (pure decisions), `place`, `segment` and `semaphore` (the
-//! lifecycle rules over a kernel), the Qt classes, [`diagnosis`], the C++ bridge.
+//! lifecycle rules over a kernel), [`instance`], the Qt classes, [`diagnosis`], the C++ bridge.
 
 pub mod access;
 pub mod diagnosis;

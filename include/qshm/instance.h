@@ -40,8 +40,8 @@ struct InstanceOptions
     std::uint32_t group = 0;
     /// The key, in UTF-8, of the `QSharedMemory` in whose first four bytes older builds count
     /// their instances: the count is kept at the number of instances that run, of theirs and of
-    /// ours. For `Scope::User` alone. With it, joining may wait some seconds for the segment's
-    /// lock; without it, for nobody.
+    /// ours. For `Scope::User` alone. With it, joining, `count()` and the end may
+    /// wait some seconds for the segment's lock; without it, they wait for nobody.
     std::optional<std::string> counterKey;
 };
 

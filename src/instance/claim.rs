@@ -84,7 +84,7 @@ pub fn take<K: RangeLocks>(
         let slots = table(at, &file, slot, at.key.claim_slots());
         file.describe(at, slots.readable && slots.elsewhere.is_empty());
     }
-    file.keep().map(Attempt::Taken)
+    file.keep().map(|address| Attempt::Taken(address.get()))
 }
 
 /// The number of who holds a claim with this lock, if it is one.

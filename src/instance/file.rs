@@ -1,5 +1,6 @@
 //! One file of a registry, open for a moment.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::name::{Key, Part};
@@ -166,13 +167,14 @@ impl<K: RangeLocks> File<'_, K> {
     }
 
     /// Keeps the file's description, and with it the locks, without a descriptor.
-    pub fn keep(mut self) -> Result<usize, Stop> {
+    pub fn keep(mut self) -> Result<NonZeroUsize, Stop> {
         let Some(fd) = self.fd.take() else {
             return Err(Stop::Again);
         };
-        self.kernel
-            .keep(fd)
-            .map_err(|errno| Stop::failed("mapping", &self.path, errno))
+        let address = self.kernel.keep(fd);
+        let address = address.map_err(|errno| Stop::failed("mapping", &self.path, errno))?;
+        // The kernel maps nothing there unless it is told to.
+        NonZeroUsize::new(address).ok_or(Stop::Again)
     }
 }
 

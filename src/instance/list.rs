@@ -21,12 +21,27 @@ pub struct Registry {
     pub uid: Option<u32>,
     /// Who counts together, in a word or two: `user`, `session a3`, `world`, `group 27`.
     pub scope: String,
-    /// The directory in which its files are.
+    /// The directory in which its files are; where there are several, the first.
     pub place: PathBuf,
     /// Those who run, by number.
     pub instances: Vec<Peer>,
     /// What they have claimed, by resource.
     pub claims: Vec<HeldClaim>,
+}
+
+impl Registry {
+    fn key(&self) -> (&str, Option<u32>, &str) {
+        (&self.name, self.uid, &self.scope)
+    }
+
+    /// Adds instances that were found in another place. The one that is described is the one
+    /// whose number it is; without a description it was seen in the kernel's table alone.
+    fn add(&mut self, instances: Vec<Peer>) {
+        self.instances.extend(instances);
+        self.instances
+            .sort_by_key(|peer| (peer.number, peer.uid.is_none()));
+        self.instances.dedup_by_key(|peer| peer.number);
+    }
 }
 
 /// All registries, also those whose instances have ended: of this user, or for root of all users,
@@ -63,13 +78,15 @@ fn listed<K: RangeLocks>(
         .iter()
         .flat_map(|directory| registries(kernel, directory, wanted))
         .collect();
-    all.sort_by(|one, other| {
-        (&one.name, one.uid, &one.scope, &one.place).cmp(&(
-            &other.name,
-            other.uid,
-            &other.scope,
-            &other.place,
-        ))
+    all.sort_by(|one, other| one.key().cmp(&other.key()));
+    // Those who found different places count together.
+    all.dedup_by(|again, first| {
+        let same = again.key() == first.key();
+        if same {
+            first.add(std::mem::take(&mut again.instances));
+            first.claims.append(&mut again.claims);
+        }
+        same
     });
     all
 }

@@ -53,11 +53,12 @@ mod place;
 mod private;
 mod record;
 mod scope;
+mod shared;
 mod steps;
 mod stop;
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::access::Access;
@@ -69,6 +70,7 @@ use crate::options::{self, OptionsUpdate};
 
 use counter::Counter;
 use number::Held;
+use shared::Shared;
 
 pub use claim::{Claim, HeldClaim};
 pub use list::{Registry, list, list_named};
@@ -84,7 +86,9 @@ pub struct Options {
     /// The key of the `QSharedMemory` in which older builds count their instances: its first
     /// four bytes are kept at the number of instances that run, of theirs and of ours, and
     /// numbers are given as they give them. For [`Scope::User`] alone. With it, joining may wait
-    /// for the segment's lock, some seconds at most; without it, for nobody.
+    /// for the segment's lock, some seconds at most; without it, for nobody. So may
+    /// [`count`](Instance::count), which puts right what a killed instance is still counted for,
+    /// and the end.
     ///
     /// What an older build does that is killed, or whose number is given back out of order, is as
     /// it ever was: the count is too high until the last of them has ended, or a number is given
@@ -105,10 +109,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 /// [`exclusive`]: Self::exclusive
 pub struct Instance<K: RangeLocks = Linux> {
     kernel: K,
-    name: Box<str>,
-    identity: Identity,
-    surroundings: &'static Surroundings,
-    scope: Scope,
+    shared: Arc<Shared>,
     number: u32,
     pid: i32,
     state: Mutex<State<K>>,
@@ -170,10 +171,7 @@ impl<K: RangeLocks> Instance<K> {
         let pid = kernel.getpid();
         let mut instance = Self {
             kernel,
-            name: name.into(),
-            identity,
-            surroundings,
-            scope: options.scope,
+            shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
             pid,
             state: Mutex::new(State {
@@ -317,8 +315,8 @@ impl<K: RangeLocks> Drop for Instance<K> {
 impl<K: RangeLocks> fmt::Debug for Instance<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Instance")
-            .field("name", &self.name)
-            .field("scope", &self.scope)
+            .field("name", &self.shared.name)
+            .field("scope", &self.shared.scope)
             .field("number", &self.number)
             .finish_non_exhaustive()
     }

@@ -2,6 +2,8 @@
 //!
 //! What is locked counts only when nobody can hold it on another file: see [`super::others`].
 
+use std::num::NonZeroUsize;
+
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
 use super::others::{Others, StillThere, leave_word, others, table};
@@ -14,20 +16,20 @@ use crate::kernel::RangeLocks;
 pub struct Held {
     /// Device and inode number of the file.
     pub file: (u64, u64),
-    address: usize,
+    address: NonZeroUsize,
     /// What [`leave_word`] left.
-    word: Option<usize>,
+    word: Option<NonZeroUsize>,
 }
 
 /// Frees the number.
 pub fn give_back<K: RangeLocks>(kernel: &K, held: Held) {
-    kernel.let_go(held.address);
+    kernel.let_go(held.address.get());
     take_back(kernel, held.word);
 }
 
-fn take_back<K: RangeLocks>(kernel: &K, word: Option<usize>) {
+fn take_back<K: RangeLocks>(kernel: &K, word: Option<NonZeroUsize>) {
     if let Some(word) = word {
-        kernel.let_go(word);
+        kernel.let_go(word.get());
     }
 }
 
@@ -108,7 +110,7 @@ fn keep<K: RangeLocks>(
     file: File<'_, K>,
     number: u32,
     record: &Record,
-    word: Option<usize>,
+    word: Option<NonZeroUsize>,
 ) -> Result<Held, Stop> {
     file.write(Record::offset(number), &record.bytes());
     let stat = file.stat;

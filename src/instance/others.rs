@@ -9,6 +9,7 @@
 //! The table is not asked each time, since that costs some ten milliseconds: the kernel waits
 //! until no processor is in the middle of a lock.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::file::{At, File};
@@ -44,7 +45,7 @@ pub fn others<K: RangeLocks>(
 /// Leaves word in the last place of all that one more of this registry is elsewhere: a lock, until
 /// [`RangeLocks::let_go`] of the address. Those who count there then ask the table. Nothing where
 /// that is not needed, or not possible: then nobody can count there either.
-pub fn leave_word<K: RangeLocks>(at: At<'_, K>, number: u32) -> Option<usize> {
+pub fn leave_word<K: RangeLocks>(at: At<'_, K>, number: u32) -> Option<NonZeroUsize> {
     let last = at.place.last()?;
     // It is checked when the file is opened, as whose it is.
     let _ = at.kernel.mkdir(&last.directory, 0o700);

@@ -24,8 +24,8 @@ const ATTEMPTS: usize = 32;
 
 impl<K: RangeLocks> Instance<K> {
     pub(super) fn take_number(&mut self, state: &mut State<K>, key: Option<&Key>) {
-        let counter = key.map(|key| match self.scope {
-            Scope::User => Counter::attach(&self.kernel, self.identity, key),
+        let counter = key.map(|key| match self.shared.scope {
+            Scope::User => Counter::attach(&self.kernel, self.shared.identity, key),
             _ => Err("only the scope of a user goes with an old counter".to_owned()),
         });
         let counter = match counter {
@@ -64,7 +64,7 @@ impl<K: RangeLocks> Instance<K> {
                 self.number = private::take(self.pid);
                 let text = format!(
                     "instances of {}: {reason}; its number is private",
-                    self.name
+                    self.shared.name
                 );
                 notes::warn(notes::QSHM, presentable(&text));
                 state.more().reason = reason;
@@ -174,10 +174,14 @@ impl<K: RangeLocks> Instance<K> {
         make: bool,
         act: impl Fn(At<'_, K>, StillThere<'_>) -> Result<T, Stop>,
     ) -> Result<T, String> {
-        let numbering = Numbering::new(self.scope, self.identity, self.surroundings);
-        let key = name::Key::new(&self.name, &numbering);
+        let numbering = Numbering::new(
+            self.shared.scope,
+            self.shared.identity,
+            self.shared.surroundings,
+        );
+        let key = name::Key::new(&self.shared.name, &numbering);
         let kernel = &self.kernel;
-        let find = |make| place::find(kernel, &numbering, self.surroundings, make);
+        let find = |make| place::find(kernel, &numbering, self.shared.surroundings, make);
         let once = || -> Result<T, Stop> {
             let place: Place = find(make)?;
             // Nothing is better than the first one.
@@ -187,13 +191,13 @@ impl<K: RangeLocks> Instance<K> {
                 kernel,
                 key: &key,
                 numbering: &numbering,
-                surroundings: self.surroundings,
+                surroundings: self.shared.surroundings,
                 place: &place,
             };
             act(at, &still_there)
         };
         for _ in 0..ATTEMPTS {
-            match kernel.without_fork(|| as_whom(kernel, self.identity, once)) {
+            match kernel.without_fork(|| as_whom(kernel, self.shared.identity, once)) {
                 Ok(done) => return Ok(done),
                 Err(Stop::Again) => {}
                 Err(Stop::Because(why)) => return Err(why),

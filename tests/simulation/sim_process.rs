@@ -4,6 +4,7 @@
 //! Who answers differs: a recorded history (`explore`), a world shared with other processes
 //! under shuttle (`schedules`), or a world of its own (`alone`).
 
+mod alone;
 mod ranges;
 
 use std::cell::{Cell, RefCell};
@@ -16,9 +17,11 @@ use qshm::kernel::{
     Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, Open, SemStat, ShmStat, Wait,
 };
 
+pub use alone::run_alone;
+
+use crate::model::Pid;
 use crate::model::call::{Call, Cred, Reply, Value};
 use crate::model::process::number_of;
-use crate::model::{Pid, World};
 
 /// Who started the process, and as whom it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -421,47 +424,4 @@ pub fn run(process: &SimProcess, program: &Program) -> End {
             End::Wrong(text.unwrap_or_else(|| "a panic".to_owned()))
         }
     }
-}
-
-/// A process that has a machine for itself; when it would wait, time passes.
-pub struct Alone {
-    pub world: Rc<RefCell<World>>,
-    pub pid: Pid,
-}
-
-impl Answers for Alone {
-    fn answer(&self, cred: Cred, call: &Call, _: &Status) -> Option<Reply> {
-        let mut world = self.world.borrow_mut();
-        match world.call(self.pid, cred, call) {
-            crate::model::Step::Answer(reply) => Some(reply),
-            crate::model::Step::Waits if world.patience(self.pid).is_some() => {
-                Some(world.time_out(self.pid))
-            }
-            // It would wait for ever: nobody is there to end that.
-            crate::model::Step::Waits => None,
-        }
-    }
-}
-
-/// Runs one more process on a machine on which nobody else runs, to its end.
-pub fn run_alone(mut world: World, user: &User, program: &Program) -> (World, End, Status) {
-    let pid = world.start(user.cred, &user.groups);
-    let world = Rc::new(RefCell::new(world));
-    let process = SimProcess::new(
-        pid,
-        user,
-        Alone {
-            world: world.clone(),
-            pid,
-        },
-    );
-    let end = run(&process, program);
-    let status = process.status();
-    drop(process);
-    let mut world = world.borrow().clone();
-    world.kill(pid);
-    while world.dying(pid) {
-        world.die(pid);
-    }
-    (world, end, status)
 }

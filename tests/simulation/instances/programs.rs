@@ -191,6 +191,31 @@ pub fn logs_in(process: &SimProcess) {
     }
 }
 
+/// Takes the first byte of the registry that is not locked, and asks nothing more.
+pub fn locks_and_believes(process: &SimProcess) {
+    use qshm::kernel::{OpenDirect, Range, RangeLocks as _};
+    let path = Path::new(REGISTRY);
+    let fd = loop {
+        match process.open_direct(path, OpenDirect::Write) {
+            Ok(fd) => break fd,
+            Err(_) => {
+                if let Ok(fd) = process.open_new_shared(path, 0o600, None) {
+                    break fd;
+                }
+            }
+        }
+    };
+    let taken = |number: &u32| {
+        let byte = Range::new(u64::from(*number), 1);
+        process.lock_range(fd, byte).is_ok()
+    };
+    let number = (0..3).find(taken);
+    process.note(|status| status.number = number);
+    let _ = process.lstat(Path::new("/"));
+    process.note(|status| status.number = None);
+    process.close(fd);
+}
+
 /// When nobody else is there: the first number, the claim, and one that is counted.
 pub fn alone() -> Program {
     Arc::new(|process: &SimProcess| {

@@ -7,6 +7,7 @@ use super::programs::{
     logs_in, look, two_handles, visit, visit_named,
 };
 use super::{bare_machine, each, machine, scenario};
+use crate::explore::explore;
 use crate::model::World;
 use crate::protocol::{OTHER, SOME, USER, roll, root, search, search_some, user};
 use crate::scenario::member;
@@ -147,19 +148,26 @@ fn five_at_once() {
     let mut world = bare_machine();
     world.plant_directory(programs::NAMED, USER, USER, 0o700);
     let mut mixed = scenario(
-        "instances: five in different places",
+        "instances: three in different places, a cleaner, a login",
         world,
         each(&users, live),
     );
     mixed.members[0] = member(user(), live_named);
     mixed.members[2] = member(user(), live_named);
+    mixed.members[3] = member(user(), cleaner);
     mixed.members[4] = member(User::root_for(USER), logs_in);
     roll(&mixed, 2);
-    let mut deleted = scenario(
-        "instances: five and a cleaner",
-        machine(),
-        each(&users, live),
-    );
-    deleted.members[3] = member(user(), cleaner);
-    roll(&deleted, 2);
+}
+
+/// A protocol that does not look whether the file that it has locked is still the one at the path.
+/// A search that does not find what is wrong with it is worth nothing.
+#[test]
+fn a_number_on_a_file_that_is_gone_is_found() {
+    let world = known(machine());
+    let members = each(&[user(), user(), user()], programs::locks_and_believes);
+    let mut scenario = scenario("instances: locks and believes", world, members);
+    search(&scenario, 0);
+    scenario.members[2] = member(user(), cleaner);
+    let wrong = explore(&scenario).wrong.unwrap_or_default();
+    assert!(wrong.contains("both have number 0"), "{wrong}");
 }

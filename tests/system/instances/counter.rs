@@ -3,7 +3,7 @@
 
 use super::Stage;
 use crate::support::planted::semaphore_value;
-use crate::support::{Build, DEADLINE, Running, Semaphore, User};
+use crate::support::{Build, DEADLINE, Launch, Running, Semaphore, User, base_program};
 use std::time::Instant;
 
 const KEY: &str = "logic-instance-number";
@@ -188,5 +188,31 @@ fn a_crowd_of_old_and_new_ones() {
             end(process);
         }
         stage.world.assert_clean();
+    }
+}
+
+/// The example as it was, with Qt alone, and as it is with an instance number.
+#[test]
+fn the_example_before_and_after() {
+    for build in [Build::QT5, Build::QT6] {
+        let Some(stage) = Stage::new() else { return };
+        let file = base_program(&format!("{}/logic-instance", build.folder()));
+        let new = |number: u32| {
+            let launch = Launch::new(&file, stage.world.temp()).user(User::ALICE);
+            let mut new = launch.arg("--hold").start();
+            new.expect(&format!("number {number}"));
+            new
+        };
+        let old = stage.old(build, 0);
+        let mut dies = new(1);
+        assert_eq!(stage.counted(build), "count 2");
+        dies.kill_and_wait();
+        let next = new(1);
+        assert_eq!(stage.counted(build), "count 2");
+        let last = stage.old(build, 2);
+        for process in [old, next, last] {
+            end(process);
+        }
+        assert!(stage.world.segments().is_empty() && stage.world.semaphores().is_empty());
     }
 }

@@ -143,36 +143,34 @@ fn an_error_at_any_call_is_in_nobodys_way() {
         return;
     }
     let name = Name("k5");
-    for (fresh, ever_after) in [(true, false), (true, true), (false, true)] {
+    for (fresh, ever_after, error) in [(true, false, "EIO"), (false, true, "ENOMEM")] {
         let life = name.life(&stage, User::ALICE);
         let calls = name.calls(&stage, &life, fresh);
         // Later ones are those of the end, and of the program itself.
         for call in &calls {
-            for error in ["EIO", "ENOMEM"] {
-                // Without memory nothing runs.
-                if ever_after && ["mmap", "munmap", "close"].contains(&call.name.as_str()) {
-                    continue;
-                }
-                name.begin(&stage, fresh);
-                let finished = life.failing_at(call, error, ever_after).run();
-                let said = finished.lines.first().cloned().unwrap_or_default();
-                let fine = said == "number 0"
-                    || said
-                        .strip_prefix("private: ")
-                        .is_some_and(|why| !why.is_empty());
-                assert!(
-                    fine && finished.status.success(),
-                    "{error} at {}: {finished:#?}",
-                    call.text
-                );
-                let mut next = name.joined(&stage, User::ALICE, 0);
-                assert_eq!(
-                    next.ask("claim 0 camera"),
-                    "mine",
-                    "{error} at {}",
-                    call.text
-                );
+            // Without memory nothing runs.
+            if ever_after && ["mmap", "munmap", "close"].contains(&call.name.as_str()) {
+                continue;
             }
+            name.begin(&stage, fresh);
+            let finished = life.failing_at(call, error, ever_after).run();
+            let said = finished.lines.first().cloned().unwrap_or_default();
+            let fine = said == "number 0"
+                || said
+                    .strip_prefix("private: ")
+                    .is_some_and(|why| !why.is_empty());
+            assert!(
+                fine && finished.status.success(),
+                "{error} at {}: {finished:#?}",
+                call.text
+            );
+            let mut next = name.joined(&stage, User::ALICE, 0);
+            assert_eq!(
+                next.ask("claim 0 camera"),
+                "mine",
+                "{error} at {}",
+                call.text
+            );
         }
     }
 }

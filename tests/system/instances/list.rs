@@ -101,3 +101,16 @@ fn what_is_not_a_registry_is_left_out() {
     assert_eq!(all.len(), 1, "{all:#?}");
     assert_eq!(numbers(one(&all, "logic", Some(1), "user")), [0]);
 }
+
+/// One user's instances that found different places are one registry.
+#[test]
+fn a_registry_in_two_places_is_one() {
+    let Some(stage) = Stage::bare() else { return };
+    let early = stage.joined(User::ALICE, 0);
+    crate::support::mounts::directory(&super::runtime(1), 1, 0o700);
+    let late = stage.joined(User::ALICE, 1);
+    let all = list();
+    assert_eq!(all.len(), 1, "{all:#?}");
+    let pids: Vec<_> = all[0].instances.iter().map(|peer| peer.pid).collect();
+    assert_eq!(pids, [Some(early.pid()), Some(late.pid())]);
+}

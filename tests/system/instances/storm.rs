@@ -13,7 +13,7 @@ use std::time::Duration;
 fn storm(deletes: bool) {
     let Some(stage) = Stage::new() else { return };
     mounts::directory(&runtime(3), 3, 0o700);
-    let seconds = soak_seconds().unwrap_or(4);
+    let seconds = soak_seconds().unwrap_or(3);
     let finished = Launch::new(&base_program("face_instance_storm"), stage.world.temp())
         .arg(base_program("instance_observer"))
         .arg(stage.world.base().join("board"))
