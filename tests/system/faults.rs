@@ -3,7 +3,7 @@
 
 use crate::support::trace::{Call, Traced, needs_strace};
 use crate::support::under_test;
-use crate::support::{Build, Finished, Segment, Semaphore, User, World, program};
+use crate::support::{Build, Finished, Segment, Semaphore, User, World};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -176,7 +176,8 @@ fn check(build: Build, user: User, prepare: impl Fn(&World)) {
     let mut before = there(&world);
     let program = Traced {
         world: &world,
-        program: program("start_stop", build),
+        program: "start_stop",
+        build,
         args: vec!["faults".to_owned(), "once".to_owned()],
         user,
     };

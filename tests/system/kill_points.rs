@@ -4,7 +4,7 @@
 
 use crate::support::trace::{Call, Traced, needs_strace};
 use crate::support::under_test;
-use crate::support::{Build, Launch, User, World, program};
+use crate::support::{Build, Launch, User, World};
 use std::time::{Duration, Instant};
 
 /// A start that meets something of a crash must not wait for it. Far above
@@ -76,7 +76,8 @@ fn clean(world: &World) -> Result<(), String> {
 fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
     Traced {
         world,
-        program: program("start_stop", build),
+        program: "start_stop",
+        build,
         args: vec!["kill points".to_owned(), "once".to_owned()],
         user,
     }
@@ -254,7 +255,8 @@ fn a_run_guard_starts_after_a_kill_at_each_call() {
     }
     let guard = |user| Traced {
         world: &world,
-        program: program("run_guard", under_test::qt5()),
+        program: "run_guard",
+        build: under_test::qt5(),
         args: vec!["guard".to_owned()],
         user,
     };
@@ -283,7 +285,8 @@ fn the_example_starts_after_a_kill_at_each_call() {
         }
         let logic = |user| Traced {
             world: &world,
-            program: program("logic", build),
+            program: "logic",
+            build,
             args: Vec::new(),
             user,
         };

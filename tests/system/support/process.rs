@@ -5,6 +5,7 @@
 // process, which the standard library does not offer yet.
 #![allow(unsafe_code)]
 
+use super::programs::Build;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -103,6 +104,14 @@ impl Launch {
     ) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Under the preload library, if this build is run under it.
+    pub fn under(self, build: Build) -> Self {
+        match build.preload() {
+            Some(library) => self.env("LD_PRELOAD", library),
+            None => self,
+        }
     }
 
     /// Starts it and goes on.

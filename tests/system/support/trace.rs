@@ -2,6 +2,7 @@
 //! at one of them.
 
 use super::process::{DEADLINE, Launch, User};
+use super::programs::{Build, program};
 use super::world::{World, skipped};
 use std::collections::HashMap;
 use std::fs;
@@ -68,7 +69,9 @@ pub struct Call {
 /// A program, its arguments, and who runs it, all the same each time.
 pub struct Traced<'a> {
     pub world: &'a World,
-    pub program: PathBuf,
+    /// A program of `tests/programs`.
+    pub program: &'static str,
+    pub build: Build,
     pub args: Vec<String>,
     pub user: User,
 }
@@ -88,9 +91,9 @@ pub fn needs_strace() -> bool {
 impl Traced<'_> {
     /// The program without strace.
     pub fn alone(&self) -> Launch {
-        Launch::new(&self.program, self.world.temp())
+        self.world
+            .launch_as(self.program, self.build, self.user)
             .args(&self.args)
-            .user(self.user)
     }
 
     /// Runs it to its end and returns its calls from the first that has to do
@@ -142,8 +145,14 @@ impl Traced<'_> {
             .arg(format!("trace={}", WATCHED.join(",")))
             .args(options)
             // So that it ends with strace, also when that is killed.
-            .args(["--", "setpriv", "--pdeathsig", "KILL", "--"])
-            .arg(&self.program)
+            .args(["--", "setpriv", "--pdeathsig", "KILL", "--", "env"])
+            // The program alone, not strace itself.
+            .args(
+                self.build
+                    .preload()
+                    .map(|library| format!("LD_PRELOAD={}", library.display())),
+            )
+            .arg(program(self.program, self.build))
             .args(&self.args)
             .user(self.user)
     }
