@@ -43,8 +43,10 @@ RawIpcKey::RawIpcKey(const IpcKeys &keys, const RawIpcKey &other)
 }
 
 RawIpcKey::RawIpcKey(const Strings &strings, std::uint16_t type)
-    : m_more(nullptr), m_name(strings), m_type(type), m_reserved {}
-{ }
+    : m_more(nullptr), m_type(type), m_reserved {}
+{
+    strings.makeNull(&m_name);
+}
 
 bool IpcKeys::resolve(const Symbols &symbols, const Strings &strings)
 {
@@ -84,12 +86,12 @@ bool IpcKeys::isEmpty(const RawIpcKey &key) const
     return m_strings->isEmpty(key.name());
 }
 
-Raw IpcKeys::legacyKeyOf(const RawIpcKey &key) const
+Returned IpcKeys::legacyKeyOf(const RawIpcKey &key) const
 {
     const std::string text = Text(*m_strings, [&] { return m_toString(key); }).utf8();
     const std::size_t mark = text.find(LegacyMark);
     if (mark == std::string::npos)
-        return Raw(*m_strings);
+        return Returned(*m_strings);
     return m_strings->fromUtf8(decoded(std::string_view(text).substr(mark + LegacyMark.size())));
 }
 

@@ -11,8 +11,8 @@ namespace preload {
 
 class IpcKeys;
 
-/// The memory of a QNativeIpcKey. As with `Raw`, it has a destructor so that functions return it
-/// as they return Qt's class, and does not free what it holds.
+/// The memory of a QNativeIpcKey. As `Returned`, it has a destructor so that functions return it as
+/// they return Qt's class, and frees nothing: see `IpcKey`.
 class RawIpcKey
 {
 public:
@@ -58,7 +58,7 @@ public:
     bool areEqual(const RawIpcKey &one, const RawIpcKey &other) const;
     bool isEmpty(const RawIpcKey &key) const;
     /// What setKey() was given, as a QString; null if the key is not made of that.
-    Raw legacyKeyOf(const RawIpcKey &key) const;
+    Returned legacyKeyOf(const RawIpcKey &key) const;
 
     void copy(RawIpcKey *to, const RawIpcKey &from) const;
     /// Frees what a key holds.
@@ -70,7 +70,7 @@ private:
     const Strings *m_strings = nullptr;
     RawIpcKey (*m_legacy)(const Raw &, std::uint16_t) = nullptr;
     bool (*m_isSupported)(std::uint16_t) = nullptr;
-    Raw (*m_toString)(const RawIpcKey &) = nullptr;
+    Returned (*m_toString)(const RawIpcKey &) = nullptr;
     int (*m_compare)(const RawIpcKey &, const RawIpcKey &) = nullptr;
     void (*m_copyMore)(RawIpcKey *, const RawIpcKey &) = nullptr;
     void (*m_destroyMore)(RawIpcKey *) = nullptr;

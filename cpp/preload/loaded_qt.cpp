@@ -152,10 +152,10 @@ std::string LoadedQt::translated(std::string_view pattern, qt::Context context) 
             .utf8();
 }
 
-Raw LoadedQt::textOf(const Error &error, qt::Context context) const
+Returned LoadedQt::textOf(const Error &error, qt::Context context) const
 {
     if (!error)
-        return Raw(m_strings);
+        return Returned(m_strings);
     const std::string inner = error.innerPattern.empty()
             ? std::string()
             : translated(error.innerPattern, qt::semaphoreContextOf(error.code, m_major));

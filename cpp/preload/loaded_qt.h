@@ -50,7 +50,7 @@ public:
     /// QDir::tempPath() as the name of a file.
     std::string tempPath() const;
     /// An error in the words of Qt's translators, with what qshm knows more behind it.
-    Raw textOf(const Error &error, qt::Context context) const;
+    Returned textOf(const Error &error, qt::Context context) const;
 
 private:
     LoadedQt(const link_map *map, const char *version);
@@ -74,8 +74,8 @@ private:
     LogFunctions m_log {};
     Vtable m_vtable;
     const void *m_privateVtable = nullptr;
-    Raw (*m_tempPath)() = nullptr;
-    Raw (*m_translate)(const char *, const char *, const char *, int) = nullptr;
+    Returned (*m_tempPath)() = nullptr;
+    Returned (*m_translate)(const char *, const char *, const char *, int) = nullptr;
     const LoadedQt *m_next = nullptr;
 };
 

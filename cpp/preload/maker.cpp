@@ -112,7 +112,7 @@ MemoryMaker makerOf(const void *object, const void *caller)
     const LoadedQt *const qt = LoadedQt::at(vtable);
     if (!qt)
         undefined();
-    if (!qt->isServed() || vtable == qt->privateVtable())
+    if (!qt->privateVtable() || vtable == qt->privateVtable())
         return remember(vtable, { qt->isServed() ? qt : nullptr, &qt->memory() });
     if (const MemoryMembers *const members = replacement(caller, qt->major()))
         return remember(vtable, { nullptr, members });

@@ -15,8 +15,8 @@ struct MemoryMembers
 {
     void (*setKey)(void *, const Raw &);
     void (*setNativeKey)(void *, const Raw &);
-    Raw (*key)(const void *);
-    Raw (*nativeKey)(const void *);
+    Returned (*key)(const void *);
+    Returned (*nativeKey)(const void *);
     // The size is an int in Qt 5: then only the lower half counts.
     bool (*create)(void *, std::int64_t, int);
     bool (*attach)(void *, int);
@@ -28,7 +28,7 @@ struct MemoryMembers
     bool (*lock)(void *);
     bool (*unlock)(void *);
     int (*error)(const void *);
-    Raw (*errorString)(const void *);
+    Returned (*errorString)(const void *);
     void (*deleteObject)(void *);
     void (*destroy)(void *);
     void (*destroyBase)(void *);
@@ -46,11 +46,11 @@ struct SemaphoreMembers
     void (*construct)(void *, const Raw &, int, int);
     void (*destroy)(void *);
     void (*setKey)(void *, const Raw &, int, int);
-    Raw (*key)(const void *);
+    Returned (*key)(const void *);
     bool (*acquire)(void *);
     bool (*release)(void *, int);
     int (*error)(const void *);
-    Raw (*errorString)(const void *);
+    Returned (*errorString)(const void *);
     // From 6.6 on, null before.
     void (*constructWithIpcKey)(void *, const RawIpcKey &, int, int);
     void (*setIpcKey)(void *, const RawIpcKey &, int, int);

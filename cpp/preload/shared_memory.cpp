@@ -34,7 +34,7 @@ public:
     bool lock();
     bool unlock();
     int error() const;
-    qshm::preload::Raw errorString() const;
+    qshm::preload::Returned errorString() const;
 };
 
 // Where the function was called from.
@@ -292,7 +292,7 @@ int QSharedMemory::error() const
                  : membersOf(this, CALLER).error(this);
 }
 
-Raw QSharedMemory::errorString() const
+Returned QSharedMemory::errorString() const
 {
     const State *const state = stateOf(this);
     if (!state)

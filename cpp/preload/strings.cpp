@@ -22,12 +22,12 @@ constexpr std::string_view sample(Sample, sizeof(Sample) - 1);
 
 } // namespace
 
-Raw::Raw(const Strings &strings)
+Returned::Returned(const Strings &strings)
 {
     strings.makeNull(this);
 }
 
-Raw::Raw(const Strings &strings, const Raw &other) : Raw(strings)
+Returned::Returned(const Strings &strings, const Raw &other) : Returned(strings)
 {
     strings.assign(this, other);
 }
@@ -67,7 +67,7 @@ bool Strings::work() const
 {
     const Text text(*this, [this] { return fromUtf8(sample); });
     const Text empty(*this, [this] { return fromUtf8(""); });
-    const Text null(*this, [this] { return Raw(*this); });
+    const Text null(*this, [this] { return Returned(*this); });
     constexpr std::uint16_t expected[] = { 'q', 0xe4, 0, 0x20ac };
     const Span span = spanOf(text.raw());
     return span.size == 4 && std::memcmp(span.data, expected, sizeof(expected)) == 0
@@ -75,18 +75,18 @@ bool Strings::work() const
             && null.isNull() && null.utf8().empty();
 }
 
-Raw Strings::fromUtf8(std::string_view text) const
+Returned Strings::fromUtf8(std::string_view text) const
 {
     return m_isQt5 ? m_fromUtf85(text.data(), int(text.size()))
                    : m_fromUtf86({ std::ptrdiff_t(text.size()), text.data() });
 }
 
-void Strings::makeNull(Raw *string) const
+void Strings::makeNull(void *memory) const
 {
     if (m_isQt5)
-        m_makeString5(string, nullptr, 0);
+        m_makeString5(memory, nullptr, 0);
     else
-        m_makeString6(string, nullptr, 0);
+        m_makeString6(memory, nullptr, 0);
 }
 
 // Qt 5 has data that all null strings share, Qt 6 has no pointer to letters then.
@@ -112,26 +112,30 @@ Strings::Span Strings::spanOf(const Raw &array) const
     return { reinterpret_cast<const char *>(data) + data->offset, std::size_t(data->size) };
 }
 
-std::string Strings::take(Raw *bytes) const
+// The bytes of the QByteArray that `make()` returns.
+template <typename Make>
+std::string Strings::bytesOf(Make make) const
 {
-    const Span span = spanOf(*bytes);
+    Raw bytes;
+    new (&bytes) Returned(make());
+    const Span span = spanOf(bytes);
     std::string result(span.size ? static_cast<const char *>(span.data) : "", span.size);
-    m_assignBytes(bytes, m_nullBytes);
+    m_assignBytes(&bytes, m_nullBytes);
     return result;
 }
 
 std::string Strings::utf8(const Raw &string) const
 {
-    Raw bytes = m_toUtf8(string);
-    return take(&bytes);
+    return bytesOf([&] { return m_toUtf8(string); });
 }
 
 std::string Strings::local8Bit(const Raw &string) const
 {
     const Span span = spanOf(string);
-    Raw bytes = m_isQt5 ? m_toLocal8Bit5(span.data, int(span.size))
-                        : m_toLocal8Bit6(span.data, std::ptrdiff_t(span.size));
-    return take(&bytes);
+    return bytesOf([&] {
+        return m_isQt5 ? m_toLocal8Bit5(span.data, int(span.size))
+                       : m_toLocal8Bit6(span.data, std::ptrdiff_t(span.size));
+    });
 }
 
 } // namespace preload

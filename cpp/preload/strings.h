@@ -5,6 +5,7 @@
 #include "symbols.h"
 
 #include <cstddef>
+#include <new>
 #include <string>
 #include <string_view>
 
@@ -15,18 +16,12 @@ class Strings;
 
 /// The memory of a QString or a QByteArray: one pointer in Qt 5, three words in Qt 6.
 ///
-/// Functions return it as they return Qt's classes: it has a destructor, so it is made where the
-/// caller says. In a caller of Qt 5 only the first word is there: therefore nothing writes to it
-/// but Qt's own functions, it is initialised by nobody else, and it does not free what it holds.
+/// Only Qt's functions write to it, and it frees nothing: see `Text`.
 class Raw
 {
 public:
+    // Not initialised.
     Raw() { }
-    /// A null QString.
-    explicit Raw(const Strings &strings);
-    /// A QString like the other.
-    Raw(const Strings &strings, const Raw &other);
-    ~Raw() { }
     Raw(const Raw &) = delete;
     Raw &operator=(const Raw &) = delete;
 
@@ -34,6 +29,26 @@ public:
 
 private:
     void *m_words[3];
+};
+
+/// What a function returns that returns a QString or a QByteArray.
+///
+/// It has a destructor, as those classes have, so it is made where the caller says; by Qt's
+/// functions again, or by functions that pass on what they return. It is declared with what
+/// every version has: where a program of Qt 5 wants it, there is room for one word.
+class Returned
+{
+public:
+    /// A null QString.
+    explicit Returned(const Strings &strings);
+    /// A QString like the other.
+    Returned(const Strings &strings, const Raw &other);
+    ~Returned() { }
+    Returned(const Returned &) = delete;
+    Returned &operator=(const Returned &) = delete;
+
+private:
+    void *m_word;
 };
 
 /// What is needed of the two classes.
@@ -49,11 +64,12 @@ public:
     bool resolve(const Symbols &symbols, int major);
 
     /// A QString of this text, in UTF-8.
-    Raw fromUtf8(std::string_view text) const;
-    void makeNull(Raw *string) const;
-    void assign(Raw *string, const Raw &value) const { m_assignString(string, value); }
+    Returned fromUtf8(std::string_view text) const;
+    /// Makes a null QString in this memory.
+    void makeNull(void *memory) const;
+    void assign(void *string, const Raw &value) const { m_assignString(string, value); }
     /// Frees what a QString holds, which is null from then on.
-    void release(Raw *string) const { m_assignString(string, m_null); }
+    void release(void *string) const { m_assignString(string, m_null); }
 
     const Raw &null() const { return m_null; }
     bool isNull(const Raw &string) const;
@@ -78,21 +94,22 @@ private:
     bool find(const Symbols &symbols);
     bool work() const;
     Span spanOf(const Raw &array) const;
-    std::string take(Raw *bytes) const;
+    template <typename Make>
+    std::string bytesOf(Make make) const;
 
     bool m_isQt5 = false;
     // Qt 5 counts by int, Qt 6 by qsizetype; of each pair only one is there.
-    void (*m_makeString5)(Raw *, const void *, int) = nullptr;
-    void (*m_makeString6)(Raw *, const void *, std::ptrdiff_t) = nullptr;
-    void (*m_makeBytes5)(Raw *, const char *, int) = nullptr;
-    void (*m_makeBytes6)(Raw *, const char *, std::ptrdiff_t) = nullptr;
-    Raw (*m_fromUtf85)(const char *, int) = nullptr;
-    Raw (*m_fromUtf86)(ByteArrayView) = nullptr;
-    Raw (*m_toLocal8Bit5)(const void *, int) = nullptr;
-    Raw (*m_toLocal8Bit6)(const void *, std::ptrdiff_t) = nullptr;
-    Raw (*m_toUtf8)(const Raw &) = nullptr;
-    Raw &(*m_assignString)(Raw *, const Raw &) = nullptr;
-    Raw &(*m_assignBytes)(Raw *, const Raw &) = nullptr;
+    void (*m_makeString5)(void *, const void *, int) = nullptr;
+    void (*m_makeString6)(void *, const void *, std::ptrdiff_t) = nullptr;
+    void (*m_makeBytes5)(void *, const char *, int) = nullptr;
+    void (*m_makeBytes6)(void *, const char *, std::ptrdiff_t) = nullptr;
+    Returned (*m_fromUtf85)(const char *, int) = nullptr;
+    Returned (*m_fromUtf86)(ByteArrayView) = nullptr;
+    Returned (*m_toLocal8Bit5)(const void *, int) = nullptr;
+    Returned (*m_toLocal8Bit6)(const void *, std::ptrdiff_t) = nullptr;
+    Returned (*m_toUtf8)(const Raw &) = nullptr;
+    void *(*m_assignString)(void *, const Raw &) = nullptr;
+    void *(*m_assignBytes)(void *, const Raw &) = nullptr;
     // They hold nothing, so there is nothing to free.
     Raw m_null;
     Raw m_nullBytes;
@@ -104,8 +121,10 @@ class Text
 public:
     /// What `make()` returns.
     template <typename Make>
-    Text(const Strings &strings, Make make) : m_strings(strings), m_string(make())
-    { }
+    Text(const Strings &strings, Make make) : m_strings(strings)
+    {
+        new (&m_string) Returned(make());
+    }
     ~Text() { m_strings.release(&m_string); }
     Text(const Text &) = delete;
     Text &operator=(const Text &) = delete;

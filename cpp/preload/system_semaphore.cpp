@@ -22,12 +22,12 @@ public:
 
     void setKey(const QString &key, int initialValue, AccessMode mode);
     void setNativeKey(const QNativeIpcKey &key, int initialValue, AccessMode mode);
-    qshm::preload::Raw key() const;
+    qshm::preload::Returned key() const;
     qshm::preload::RawIpcKey nativeIpcKey() const;
     bool acquire();
     bool release(int n);
     int error() const;
-    qshm::preload::Raw errorString() const;
+    qshm::preload::Returned errorString() const;
 
 private:
     // Qt's own private part; nothing is done with it here.
@@ -43,8 +43,10 @@ namespace {
 class Served
 {
 public:
-    explicit Served(const LoadedQt &qt) : m_qt(qt), m_key(qt.strings()), m_ipcKey(qt.strings(), 0)
-    { }
+    explicit Served(const LoadedQt &qt) : m_qt(qt), m_ipcKey(qt.strings(), 0)
+    {
+        qt.strings().makeNull(&m_key);
+    }
     ~Served()
     {
         m_qt.strings().release(&m_key);
@@ -106,9 +108,9 @@ public:
         m_semaphore.setNativeKey(key.type(), strings.local8Bit(key.name()), initialValue, mode);
     }
 
-    Raw key() const { return Raw(m_qt.strings(), m_key); }
+    Returned key() const { return Returned(m_qt.strings(), m_key); }
     RawIpcKey ipcKey() const { return RawIpcKey(*m_qt.ipcKeys(), m_ipcKey); }
-    Raw errorString() const
+    Returned errorString() const
     {
         const Error error = m_semaphore.error();
         return m_qt.textOf(error, qt::semaphoreContextOf(error.code, m_qt.major()));
@@ -222,7 +224,7 @@ void QSystemSemaphore::setNativeKey(const QNativeIpcKey &key, int initialValue, 
         membersOf(this, CALLER).setIpcKey(this, raw, initialValue, mode);
 }
 
-Raw QSystemSemaphore::key() const
+Returned QSystemSemaphore::key() const
 {
     const Served *const served = servedOf(this);
     return served ? served->key() : membersOf(this, CALLER).key(this);
@@ -253,7 +255,7 @@ int QSystemSemaphore::error() const
                   : membersOf(this, CALLER).error(this);
 }
 
-Raw QSystemSemaphore::errorString() const
+Returned QSystemSemaphore::errorString() const
 {
     const Served *const served = servedOf(this);
     return served ? served->errorString() : membersOf(this, CALLER).errorString(this);

@@ -177,6 +177,7 @@ fn check(build: Build, user: User, prepare: impl Fn(&World)) {
     let program = Traced {
         world: &world,
         program: program("start_stop", build),
+        preload: build.preload(),
         args: vec!["faults".to_owned(), "once".to_owned()],
         user,
         more: &[],

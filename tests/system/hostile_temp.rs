@@ -44,6 +44,7 @@ fn in_a_mount(world: &World, build: Build, user: User, options: &str, remount: &
             "--mount", "sh", "-c", IN_A_MOUNT, "sh", options, remount, &ids,
         ])
         .arg(program("start_stop", build))
+        .under(build)
         .user(runner)
         .start()
         .finish(PATIENCE)

@@ -69,6 +69,7 @@ fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
     Traced {
         world,
         program: program("start_stop", build),
+        preload: build.preload(),
         args: vec!["kill points".to_owned(), "once".to_owned()],
         user,
         more: &[],
@@ -248,6 +249,7 @@ fn a_run_guard_starts_after_a_kill_at_each_call() {
     let guard = |user| Traced {
         world: &world,
         program: program("run_guard", under_test::qt5()),
+        preload: under_test::qt5().preload(),
         args: vec!["guard".to_owned()],
         user,
         more: &[],
@@ -278,6 +280,7 @@ fn the_example_starts_after_a_kill_at_each_call() {
         let logic = |user| Traced {
             world: &world,
             program: program("logic", build),
+            preload: build.preload(),
             args: Vec::new(),
             user,
             more: &[],

@@ -145,7 +145,20 @@ fn after_a_crash_of_root_the_example_starts() {
     }
 }
 
-/// The same in Python, which loads its own Qt as a plug-in.
+/// Which Qt there is, is found out without a lock: several threads may do so.
+#[test]
+fn threads_may_be_the_first_together() {
+    let Some(world) = World::new() else { return };
+    for build in [Build::PRELOAD5, Build::PRELOAD6] {
+        for _ in 0..25 {
+            let finished = world.launch("first_use", build).run().ok();
+            assert_eq!(finished.lines, ["0 wrong"], "{finished:?}");
+        }
+        world.assert_clean();
+    }
+}
+
+/// The case of the report in Python, which loads its own Qt as a plug-in.
 #[test]
 fn after_a_crash_of_root_python_programs_start() {
     let Some(world) = World::new() else { return };

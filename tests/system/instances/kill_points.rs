@@ -17,6 +17,7 @@ impl Name {
         Traced {
             world: &stage.world,
             program: base_program("face_instance"),
+            preload: None,
             args: commands.map(str::to_owned).to_vec(),
             user,
             more: OF_INSTANCES,

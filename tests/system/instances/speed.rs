@@ -10,6 +10,7 @@ fn calls(stage: &Stage, turns: usize) -> usize {
     let traced = Traced {
         world: &stage.world,
         program: base_program("face_instance"),
+        preload: None,
         args: args.collect(),
         user: User::ALICE,
         more: OF_INSTANCES,

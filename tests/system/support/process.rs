@@ -5,6 +5,7 @@
 // process, which the standard library does not offer yet.
 #![allow(unsafe_code)]
 
+use super::programs::Build;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -109,6 +110,14 @@ impl Launch {
     pub fn without(mut self, name: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env_remove(name);
         self
+    }
+
+    /// Under the preload library, if this build is run under it.
+    pub fn under(self, build: Build) -> Self {
+        match build.preload() {
+            Some(library) => self.env("LD_PRELOAD", library),
+            None => self,
+        }
     }
 
     /// Starts it and goes on.

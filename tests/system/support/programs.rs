@@ -48,6 +48,11 @@ impl Build {
         Self { qt, flavour }
     }
 
+    /// What is preloaded when it is run.
+    pub fn preload(self) -> Option<PathBuf> {
+        (self.flavour == Flavour::Preload).then(preload)
+    }
+
     /// The folder of the version: `qt5`, `qt6` or `qt68`.
     pub const fn folder(self) -> &'static str {
         match self.qt {

@@ -72,6 +72,8 @@ pub struct Call {
 pub struct Traced<'a> {
     pub world: &'a World,
     pub program: PathBuf,
+    /// What is preloaded.
+    pub preload: Option<PathBuf>,
     pub args: Vec<String>,
     pub user: User,
     /// More calls to watch.
@@ -93,9 +95,12 @@ pub fn needs_strace() -> bool {
 impl Traced<'_> {
     /// The program without strace.
     pub fn alone(&self) -> Launch {
-        Launch::new(&self.program, self.world.temp())
-            .args(&self.args)
-            .user(self.user)
+        let launch = Launch::new(&self.program, self.world.temp());
+        let launch = match &self.preload {
+            Some(library) => launch.env("LD_PRELOAD", library),
+            None => launch,
+        };
+        launch.user(self.user).args(&self.args)
     }
 
     /// Runs it to its end and returns its calls from the first that has to do
@@ -147,7 +152,13 @@ impl Traced<'_> {
             .arg(format!("trace={}", [WATCHED, self.more].concat().join(",")))
             .args(options)
             // So that it ends with strace, also when that is killed.
-            .args(["--", "setpriv", "--pdeathsig", "KILL", "--"])
+            .args(["--", "setpriv", "--pdeathsig", "KILL", "--", "env"])
+            // The program alone, not strace itself.
+            .args(
+                self.preload
+                    .as_ref()
+                    .map(|library| format!("LD_PRELOAD={}", library.display())),
+            )
             .arg(&self.program)
             .args(&self.args)
             .user(self.user)

@@ -3,7 +3,7 @@
 
 use super::namespace::Namespace;
 use super::process::{DEADLINE, Launch, User};
-use super::programs::{Build, Flavour, preload, program};
+use super::programs::{Build, program};
 use super::sysvipc::{self, Segment, Semaphore};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -97,11 +97,7 @@ impl World {
 
     /// A program of `tests/programs`, to be run as root.
     pub fn launch(&self, name: &str, build: Build) -> Launch {
-        let launch = Launch::new(&program(name, build), &self.temp);
-        match build.flavour {
-            Flavour::Preload => launch.env("LD_PRELOAD", preload()),
-            Flavour::Plain | Flavour::Qshm => launch,
-        }
+        Launch::new(&program(name, build), &self.temp).under(build)
     }
 
     /// The same, as somebody.
