@@ -244,11 +244,11 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         Err(_) => return !matches!(kernel.lstat(&place.segment), Err(Errno::ENOENT)),
     };
     let barred = kernel.fstat(fd).is_ok_and(|stat| {
-        let ours = actor.options.access.trusts_file(&actor.identity, &stat)
-            && actor.may_use(&perm_of(&stat), 0o6);
+        let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
         let euid = kernel.geteuid();
         let removable = euid == 0 || stat.uid == euid;
-        stat.links > 0 && !ours && (!removable || kernel.range_locked(fd, ATTACHED) != Ok(None))
+        let stays = || !removable || kernel.range_locked(fd, ATTACHED) != Ok(None);
+        stat.links > 0 && (!trusted || !actor.may_use(&perm_of(&stat), 0o6) && stays())
     });
     kernel.close(fd);
     barred

@@ -71,6 +71,11 @@ impl<K: Kernel> Semaphore<K> {
         for _ in 0..ATTEMPTS {
             place.make_directory(actor)?;
             if let Some(file) = File::lock(actor, path, true, Step::Semaphore)? {
+                // Root's leftover is in the way of the user for whom this process of root's acts.
+                if actor.identity.acting_as_root && !is_ours(actor, &file) && is_unused(&file)? {
+                    file.unlink();
+                    continue;
+                }
                 return Self::of_file(actor, place, file, role, page);
             }
             match File::make(actor, path, SIZE as u64, &image(first), Step::Semaphore) {
@@ -97,7 +102,7 @@ impl<K: Kernel> Semaphore<K> {
     ) -> Result<Self, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
-        if !actor.may_use(&perm_of(&file.stat), 0o6) {
+        if !is_ours(actor, &file) {
             return Err(Trouble::InTheWay(foreign(&file)));
         }
         let alone = file.made || is_unused(&file)?;
@@ -184,6 +189,8 @@ impl<K: Kernel> Semaphore<K> {
         }
         if !owes {
             clear(actor, &self.place);
+            // Which may be aside although the segment is not.
+            self.place.remove_directory(actor);
         }
         (!owes).then_some(self.handle.address())
     }
@@ -206,6 +213,11 @@ fn path_of(place: &Place) -> &Path {
 
 fn foreign<K: Kernel>(file: &File<K>) -> Obstacle {
     Obstacle::file(&file.path, FileFault::Foreign, Some(file.stat))
+}
+
+/// Whether our identity may use the semaphore of a file.
+fn is_ours<K: Kernel>(actor: &Actor<K>, file: &File<K>) -> bool {
+    actor.may_use(&perm_of(&file.stat), 0o6)
 }
 
 /// Whether nobody uses the semaphore of a file that is locked.

@@ -9,6 +9,8 @@
 //
 // Prints "number N", then "ended"; or "failed: ..." with status 2.
 
+#include "key_kind.h"
+
 #include <QSharedMemory>
 
 #include <csignal>
@@ -44,7 +46,8 @@ int main(int argc, char **argv)
         return 64;
     const char *mode = argv[2];
 
-    QSharedMemory memory(QString::fromLocal8Bit(argv[1]));
+    QSharedMemory memory;
+    key_kind::setKey(memory, QString::fromLocal8Bit(argv[1]));
     if (!memory.create(int(sizeof(int))) && !memory.attach())
         return fail("start", memory);
 

@@ -24,4 +24,5 @@ mod keys;
 mod kill_points;
 mod long_lock;
 mod peers;
+mod posix;
 mod storm;

@@ -14,6 +14,6 @@ pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, has_qt68, program};
+pub use programs::{Build, Flavour, Qt, has_qt68, program};
 pub use sysvipc::{Segment, Semaphore};
 pub use world::{World, say, skipped};

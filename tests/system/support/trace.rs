@@ -48,12 +48,17 @@ const WATCHED: &[&str] = &[
     "setfsgid",
     "prctl",
     "fcntl",
+    "ftruncate",
+    "fallocate",
+    "linkat",
+    "munmap",
+    "madvise",
     "?nanosleep",
     "clock_nanosleep",
 ];
 
 /// What tells the calls of the start from those that load the program.
-const FIRST_MARKS: &[&str] = &["qipc_", "shmget(", "semget(", "flock("];
+const FIRST_MARKS: &[&str] = &["qipc_", "shmget(", "semget(", "flock(", "\"/dev/shm"];
 
 /// A system call that a program makes.
 #[derive(Clone, Debug)]

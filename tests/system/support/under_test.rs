@@ -19,6 +19,11 @@ pub fn qt6() -> Build {
     if plain() { Build::QT6 } else { Build::QSHM6 }
 }
 
+/// The build of Qt 6.8 that is under test.
+pub fn qt68() -> Build {
+    if plain() { Build::QT68 } else { Build::QSHM68 }
+}
+
 /// How many seconds a test that can go on for long should: from
 /// `QSHM_SOAK`, in minutes. `None`: its usual size.
 pub fn soak_seconds() -> Option<u64> {

@@ -94,6 +94,14 @@ impl World {
         &self.base
     }
 
+    /// A runtime directory for root, as `XDG_RUNTIME_DIR` names one.
+    pub fn runtime(&self) -> PathBuf {
+        let runtime = self.base.join("run");
+        fs::create_dir_all(&runtime).expect("a folder");
+        set_mode(&runtime, 0o700);
+        runtime
+    }
+
     /// A program of `tests/programs`, to be run as root.
     pub fn launch(&self, name: &str, build: Build) -> Launch {
         Launch::new(&program(name, build), &self.temp)
@@ -155,16 +163,17 @@ impl World {
             .collect()
     }
 
-    /// Nothing is left: no IPC object and no file.
+    /// Whether nothing is left: no IPC object and no file.
+    pub fn is_clean(&self) -> bool {
+        self.segments().is_empty()
+            && self.semaphores().is_empty()
+            && self.left_files().is_empty()
+            && self.objects().iter().all(|name| is_aside(name))
+    }
+
+    /// Nothing is left.
     pub fn assert_clean(&self) {
-        assert!(
-            self.segments().is_empty()
-                && self.semaphores().is_empty()
-                && self.left_files().is_empty()
-                && self.objects().iter().all(|name| is_aside(name)),
-            "left behind:\n{}",
-            self.state()
-        );
+        assert!(self.is_clean(), "left behind:\n{}", self.state());
     }
 
     /// Removes all IPC objects and files, as a restart of the machine does.
