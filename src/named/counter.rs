@@ -92,6 +92,9 @@ impl<'a, K: Kernel> Page<'a, K> {
                 std::hint::spin_loop();
                 continue;
             }
+            if self.fd.is_none() {
+                return Err(Errno::EAGAIN);
+            }
             let holder = holder as u32;
             if holder != self.slot && self.free_mutex_of(holder) {
                 continue;
@@ -102,7 +105,7 @@ impl<'a, K: Kernel> Page<'a, K> {
             self.kernel.pause(PAUSE);
         }
         let done = act();
-        let _ = self.kernel.word_swap(at, u64::from(self.slot), 0);
+        self.kernel.word_set(at, 0);
         Ok(done)
     }
 
@@ -211,6 +214,13 @@ impl<'a, K: Kernel> Page<'a, K> {
 fn table_entry(slot: u32) -> (usize, u32) {
     let slot = slot.min(slots::COUNT - 1);
     (TABLE + 8 * (slot as usize / 2), 32 * (slot % 2))
+}
+
+/// `acquire()` or `release()` where that takes neither waiting nor clearing up.
+#[inline]
+pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
+    let page = Page::new(kernel, handle, None);
+    (delta > 0 || page.word().value() > 0) && page.add(delta).is_ok()
 }
 
 /// `acquire()`: takes one. `go_on` is asked now and then whether it still makes sense to wait.

@@ -256,9 +256,15 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 
 /// Whether nobody uses a segment: asked once more after a process of real Qt that may have been
 /// about to attach has had its turn.
-pub(super) fn is_abandoned<K: Kernel>(actor: &Actor<K>, place: &Place, file: &File<K>) -> bool {
+/// `semaphore`: whether there is one, by which Qt's processes take turns.
+pub(super) fn is_abandoned<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    file: &File<K>,
+    semaphore: bool,
+) -> bool {
     let unused = || file.locked(ATTACHED).is_ok_and(|by| by.is_none()) && !file.is_used_by_others();
-    unused() && (!semaphore::wait_for_qt(actor, place) || unused())
+    unused() && (!semaphore || !semaphore::wait_for_qt(actor, place) || unused())
 }
 
 /// Removes a segment that nobody uses, and says so in the log.
@@ -267,7 +273,7 @@ fn clear_leftover<K: Kernel>(
     place: &Place,
     file: &File<K>,
 ) -> Result<(), Trouble> {
-    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file) {
+    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file, false) {
         // A process of real Qt was just making it.
         return Err(Trouble::Changed);
     }

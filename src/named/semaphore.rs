@@ -301,6 +301,11 @@ pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     usable
 }
 
+/// Whether there is something at the path of a place's semaphore.
+pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    !matches!(actor.kernel.lstat(path_of(place)), Err(Errno::ENOENT))
+}
+
 /// Removes the semaphore of a place if nobody uses it.
 pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
     let locked = File::lock(actor, path_of(place), false, Step::Semaphore);

@@ -35,9 +35,7 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
     match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
         Ok(fd) => {
             finish(kernel, &fd, new)?;
-            let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            let follow = AtFlags::AT_SYMLINK_FOLLOW;
-            unistd::linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)?;
+            link(&fd, path)?;
             Ok(fd.into_raw_fd())
         }
         // Not on this file system: others may see it unfinished for a moment, and clear it then.
@@ -50,6 +48,19 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
             Ok(fd.into_raw_fd())
         }
         Err(errno) => Err(errno),
+    }
+}
+
+/// Gives a file without a name one.
+fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
+    match unistd::linkat(fd, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH) {
+        // Before Linux 6.10 that is for root alone.
+        Err(Errno::ENOENT) => {
+            let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            unistd::linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)
+        }
+        answer => answer,
     }
 }
 
