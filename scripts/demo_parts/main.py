@@ -16,7 +16,7 @@ import world
 
 BUILDS = ("qt", "qshm")
 
-# A private System V IPC namespace, /tmp and process table. Whatever a case leaves there, a process
+# A private System V IPC namespace, /tmp, /dev/shm and process table. Whatever a case leaves there, a process
 # that hangs included, ends with it.
 PRIVATE = ["unshare", "--ipc", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
