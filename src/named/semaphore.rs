@@ -17,6 +17,7 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 use super::counter;
 use super::file::{File, perm_of};
 use super::handle::Handle;
+use super::lock;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
@@ -117,6 +118,13 @@ impl<K: Kernel> Semaphore<K> {
         let handle = map(kernel, &file, page).map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
+        }
+        if !alone {
+            // The slot may be that of somebody who died.
+            if lock::give_back(kernel, handle) {
+                notes::warn(notes::QSHM, died_inside(&file.path));
+            }
+            counter::take_over(kernel, handle, file.fd);
         }
         if alone && !file.made {
             set_right(actor, handle, role, whole, &file);
@@ -255,18 +263,12 @@ fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: boo
     if let HeldBy::Slot(_) = was.holder() {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    match role {
-        Role::Lock => {
-            counter::wipe(kernel, handle);
-            kernel.word_set(handle.address(), Word(0).with_value(1).0);
-        }
-        Role::Counter { initial, reset } => {
-            let given_back = counter::settled_value(kernel, handle);
-            counter::wipe(kernel, handle);
-            let value = if reset || !whole { initial } else { given_back };
-            kernel.word_set(handle.address(), Word(0).with_value(value).0);
-        }
-    }
+    counter::settle_alone(kernel, handle, file.fd);
+    let value = match role {
+        Role::Lock => Some(1),
+        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+    };
+    counter::set_alone(kernel, handle, value);
 }
 
 /// For the log: who had the lock died between lock() and unlock().

@@ -6,11 +6,12 @@ use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open as nix_open};
 use nix::sys::stat::Mode;
 use nix::unistd;
+use once_cell::sync::Lazy;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::{Linux, check, finish_shared};
@@ -237,6 +238,11 @@ pub fn word_wait(address: usize, low: u32, time: Duration) {
             &raw const time,
         );
     }
+}
+
+pub fn clock() -> Duration {
+    static BEGIN: Lazy<Instant> = Lazy::new(Instant::now);
+    BEGIN.elapsed()
 }
 
 pub fn word_wake(address: usize, count: i32) {

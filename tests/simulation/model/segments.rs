@@ -3,6 +3,7 @@
 use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
 
 use super::call::{Cred, DONE, Reply, Value, fail, list, number};
+use super::named::is_mapping;
 use super::process::Attachment;
 use super::{For, LATELY, LONG_AGO, Pid, World, ipc_owns, new_perm, spread};
 
@@ -198,6 +199,9 @@ impl World {
     }
 
     pub(super) fn shm_clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
+        if is_mapping(address) {
+            return self.word_set(who, address, 0);
+        }
         *self.content(who, address, true) = 0;
         let id = self.processes[who].attached[&address].id;
         assert!(
@@ -208,10 +212,16 @@ impl World {
     }
 
     pub(super) fn peek(&mut self, who: Pid, address: usize) -> Reply {
+        if is_mapping(address) {
+            return number(self.word_at(who, address) as u32);
+        }
         number(*self.content(who, address, false))
     }
 
     pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
+        if is_mapping(address) {
+            return self.word_set(who, address, value.into());
+        }
         *self.content(who, address, true) = value;
         DONE
     }
