@@ -189,6 +189,7 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     /// A key of a type that there is not on this system: nothing happens but the error.
     pub(crate) fn refuse_key_type(&self) {
+        self.named.fail();
         self.state().error = texts::unsupported_key_type("QSystemSemaphore::setNativeKey");
     }
 

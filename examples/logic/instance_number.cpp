@@ -30,7 +30,13 @@ void keepBusy(std::chrono::microseconds duration)
 
 } // namespace
 
-InstanceNumber::InstanceNumber(const QString &key) : m_memory(key) { }
+InstanceNumber::InstanceNumber(const QString &key)
+#if QT_VERSION < QT_VERSION_CHECK(6, 6, 0)
+    : m_memory(key)
+#else
+    : m_memory(QSharedMemory::platformSafeKey(key))
+#endif
+{ }
 
 InstanceNumber::~InstanceNumber()
 {

@@ -73,11 +73,14 @@ class Play:
 
 
 def objects():
-    """The System V objects of this namespace, and the files that belong to them."""
+    """The System V and POSIX objects of this world, and the files that belong to them."""
     found = set()
     for kind, table in (("segment", "shm"), ("semaphore", "sem")):
         for line in pathlib.Path("/proc/sysvipc", table).read_text().splitlines()[1:]:
             found.add((kind, line.split()[1]))
+    for path in pathlib.Path("/dev/shm").glob("**/*"):
+        kind = "semaphore" if path.name.startswith("sem.") else "segment"
+        found.add(("folder" if path.is_dir() else kind, str(path)))
     for path in pathlib.Path("/tmp").glob("q*/**/*"):
         found.add(("file", str(path)))
     for path in pathlib.Path("/tmp").glob("q*"):
@@ -197,7 +200,8 @@ ALL = (
 
 def main():
     name, build, programs, ann, ben = sys.argv[1:]
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/tmp"], check=True)
+    for own in ("/tmp", "/dev/shm"):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", own], check=True)
     # No core files. 1 and not 0: that also keeps a dump handler from being started. Some versions
     # of sudo set it to 0 for good.
     if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):

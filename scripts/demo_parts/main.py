@@ -18,7 +18,7 @@ BUILDS = ("qt", "qshm")
 # What the cases start.
 PROGRAMS = (*BUILDS, "instance")
 
-# A private System V IPC namespace, /tmp and process table. Whatever a case leaves there, a process
+# A private System V IPC namespace, /tmp, /dev/shm and process table. Whatever a case leaves there, a process
 # that hangs included, ends with it.
 PRIVATE = ["unshare", "--ipc", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 

@@ -429,6 +429,15 @@ impl Kernel for Linux {
         named::word_wait(address, low, time);
     }
 
+    fn clock(&self) -> Duration {
+        named::clock()
+    }
+
+    fn spin(&self) -> bool {
+        std::hint::spin_loop();
+        true
+    }
+
     fn word_wake(&self, address: usize, count: i32) {
         named::word_wake(address, count);
     }

@@ -411,6 +411,13 @@ pub trait Kernel: Clone {
         0
     }
 
+    /// Reads so many words, one after the other.
+    fn words(&self, address: usize, count: usize) -> Vec<u64> {
+        (0..count)
+            .map(|index| self.word(address + 8 * index))
+            .collect()
+    }
+
     /// Changes such a word from `old` to `new`, or tells what it is instead.
     fn word_swap(&self, _address: usize, old: u64, _new: u64) -> Result<(), u64> {
         Err(!old)
@@ -421,6 +428,18 @@ pub trait Kernel: Clone {
 
     /// futex(2) `FUTEX_WAIT` for as long as the lower half of a word is `low`; at most `time`.
     fn word_wait(&self, _address: usize, _low: u32, _time: Duration) {}
+
+    /// Time that only goes on: clock_gettime(2) `CLOCK_MONOTONIC`. In a kernel without a clock it
+    /// stands still.
+    fn clock(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether another processor may be changing memory at this moment, so that it makes sense to
+    /// look again at once.
+    fn spin(&self) -> bool {
+        false
+    }
 
     /// futex(2) `FUTEX_WAKE`.
     fn word_wake(&self, _address: usize, _count: i32) {}

@@ -141,16 +141,22 @@ impl Attached {
             // At the latest the next one clears up.
             Err(_) => File::lock(actor, path, false, Step::Segment).unwrap_or(None),
         };
-        let ours = file.filter(|file| file.stat.same_file(&self.stat));
-        let Some(file) = ours.filter(|file| enter::is_abandoned(actor, &self.place, file)) else {
+        let Some(file) = file.filter(|file| file.stat.same_file(&self.stat)) else {
             return Left::Others(semaphore);
         };
+        let beside = semaphore.is_some() || semaphore::is_there(actor, &self.place);
+        if !enter::is_abandoned(actor, &self.place, &file, beside) {
+            return Left::Others(semaphore);
+        }
         file.unlink();
         drop(file);
         let page = if let Some(semaphore) = semaphore {
             semaphore.close(actor)
         } else {
-            semaphore::clear(actor, &self.place);
+            // Made meanwhile, it has a user who clears it.
+            if beside {
+                semaphore::clear(actor, &self.place);
+            }
             None
         };
         self.place.remove_directory(actor);

@@ -9,7 +9,7 @@
 //!
 //! Processes of real Qt change the value alone, and nobody keeps an account of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kernel::{Errno, Fd, Kernel, Wait};
 
@@ -68,6 +68,15 @@ impl<'a, K: Kernel> Page<'a, K> {
         self.kernel.word_set(self.address + at, value);
     }
 
+    /// The slots for which something is to be added when their users die, and what.
+    fn all_owed(&self) -> Vec<(u32, i32)> {
+        let words = self.kernel.words(self.address + TABLE, (SIZE - TABLE) / 8);
+        let owed = words
+            .into_iter()
+            .flat_map(|word| [word as u32 as i32, (word >> 32) as u32 as i32]);
+        (0..).zip(owed).filter(|(_, owed)| *owed != 0).collect()
+    }
+
     /// What is to be added for a slot when its user dies.
     fn owed(&self, slot: u32) -> i32 {
         let (at, shift) = table_entry(slot);
@@ -84,25 +93,27 @@ impl<'a, K: Kernel> Page<'a, K> {
     /// Runs `act` under the mutex, as the user of this slot.
     fn locked<T>(&self, act: impl FnOnce() -> T) -> Result<T, Errno> {
         let at = self.address + MUTEX;
-        let begin = Instant::now();
+        let begin = self.kernel.clock();
         let mut attempts = 0;
         while let Err(holder) = self.kernel.word_swap(at, 0, u64::from(self.slot)) {
             attempts += 1;
-            if attempts < SPINS {
-                std::hint::spin_loop();
+            if attempts < SPINS && self.kernel.spin() {
                 continue;
+            }
+            if self.fd.is_none() {
+                return Err(Errno::EAGAIN);
             }
             let holder = holder as u32;
             if holder != self.slot && self.free_mutex_of(holder) {
                 continue;
             }
-            if begin.elapsed() > PATIENCE {
+            if self.kernel.clock().saturating_sub(begin) > PATIENCE {
                 return Err(Errno::EBUSY);
             }
             self.kernel.pause(PAUSE);
         }
         let done = act();
-        let _ = self.kernel.word_swap(at, u64::from(self.slot), 0);
+        self.kernel.word_set(at, 0);
         Ok(done)
     }
 
@@ -114,13 +125,40 @@ impl<'a, K: Kernel> Page<'a, K> {
         if real && slots::take(self.kernel, fd, slot).is_err() {
             return false;
         }
+        self.free_mutex_as(slot);
+        if real {
+            slots::give_back(self.kernel, fd, slot);
+        }
+        true
+    }
+
+    /// Gives the mutex back for a dead user whose slot is ours now.
+    fn free_mutex_as(&self, slot: u32) {
         let at = self.address + MUTEX;
         if self.kernel.word(at) == u64::from(slot) {
             self.finish();
             let _ = self.kernel.word_swap(at, u64::from(slot), 0);
         }
-        if real {
-            slots::give_back(self.kernel, fd, slot);
+    }
+
+    /// Gives back what the dead user of this slot, which is ours now, had acquired; says whether
+    /// there was anything.
+    fn settle(&self) -> bool {
+        self.free_mutex_as(self.slot);
+        if self.owed(self.slot) == 0 {
+            return false;
+        }
+        let done = self.locked(|| {
+            let owed = self.owed(self.slot);
+            let least = -i64::from(self.word().value());
+            let delta = i64::from(owed).max(least);
+            self.change(delta as i32, 0)
+        });
+        let Ok(Some(Ok(word))) = done else {
+            return false;
+        };
+        if word.has_waiters() {
+            self.kernel.word_wake(self.address, i32::MAX);
         }
         true
     }
@@ -180,28 +218,21 @@ impl<'a, K: Kernel> Page<'a, K> {
     /// Gives back what the dead had acquired; says whether there was anything.
     fn settle_the_dead(&self) -> bool {
         let Some(fd) = self.fd else { return false };
+        // Who died in the middle of an operation is not in the table yet.
+        let holder = self.get(MUTEX) as u32;
+        if holder != 0 && holder != self.slot {
+            self.free_mutex_of(holder);
+        }
         let mut settled = false;
-        for slot in 1..slots::COUNT {
-            if slot == self.slot || self.owed(slot) == 0 {
+        for (slot, _) in self.all_owed() {
+            if slot == self.slot {
                 continue;
             }
             // Who has the byte of a slot is its user: we, for as long as this takes.
             if slots::take(self.kernel, fd, slot).is_err() {
                 continue;
             }
-            let page = Page { slot, ..*self };
-            let done = page.locked(|| {
-                let owed = page.owed(slot);
-                let least = -i64::from(page.word().value());
-                let delta = i64::from(owed).max(least);
-                page.change(delta as i32, 0)
-            });
-            if let Ok(Some(Ok(word))) = done {
-                settled = true;
-                if word.has_waiters() {
-                    self.kernel.word_wake(self.address, i32::MAX);
-                }
-            }
+            settled |= Page { slot, ..*self }.settle();
             slots::give_back(self.kernel, fd, slot);
         }
         settled
@@ -213,6 +244,13 @@ fn table_entry(slot: u32) -> (usize, u32) {
     (TABLE + 8 * (slot as usize / 2), 32 * (slot % 2))
 }
 
+/// `acquire()` or `release()` where that takes neither waiting nor clearing up.
+#[inline]
+pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
+    let page = Page::new(kernel, handle, None);
+    (delta > 0 || page.word().value() > 0) && page.add(delta).is_ok()
+}
+
 /// `acquire()`: takes one. `go_on` is asked now and then whether it still makes sense to wait.
 pub(crate) fn acquire<K: Kernel>(
     kernel: &K,
@@ -222,7 +260,7 @@ pub(crate) fn acquire<K: Kernel>(
     mut go_on: impl FnMut() -> bool,
 ) -> Result<(), Errno> {
     let page = Page::new(kernel, handle, fd);
-    let begin = Instant::now();
+    let begin = kernel.clock();
     loop {
         if page.word().value() > 0 {
             match page.add(-1) {
@@ -235,7 +273,10 @@ pub(crate) fn acquire<K: Kernel>(
         }
         let nap = match wait {
             Wait::No => Duration::ZERO,
-            Wait::AtMost(time) => time.saturating_sub(begin.elapsed()).min(NAP),
+            Wait::AtMost(time) => {
+                let spent = kernel.clock().saturating_sub(begin);
+                time.saturating_sub(spent).min(NAP)
+            }
             Wait::Forever => NAP,
         };
         if nap.is_zero() || !go_on() {
@@ -263,8 +304,8 @@ pub(crate) fn release<K: Kernel>(
 pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
     let page = Page::new(kernel, handle, Some(fd));
     let _ = page.locked(|| {
-        for at in (TABLE..SIZE).step_by(8) {
-            page.set(at, 0);
+        for (slot, _) in page.all_owed() {
+            page.set_owed(slot, 0);
         }
         count_waiter(kernel, page.address, |word| Some(word.with_value(value)));
     });
@@ -273,27 +314,41 @@ pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
     }
 }
 
-/// Forgets everything but the value. Nobody else uses the semaphore.
-pub(super) fn wipe<K: Kernel>(kernel: &K, handle: Handle) {
-    let page = Page::new(kernel, handle, None);
-    for at in (MUTEX..SIZE).step_by(8) {
-        if page.get(at) != 0 {
-            page.set(at, 0);
-        }
+/// Clears up after the dead user whose slot has become ours.
+pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
+    Page::new(kernel, handle, Some(fd)).settle();
+}
+
+/// Gives back what all dead had. Nobody else uses the semaphore. What can't be so, bytes that nobody
+/// of ours wrote, is forgotten.
+///
+/// Each step is as safe from a kill as those of the living: to add up first and write then would
+/// lose, or count twice, what was added up.
+pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
+    let page = Page::new(kernel, handle, Some(fd));
+    if page.get(MUTEX) != 0 {
+        page.finish();
+        page.set(MUTEX, 0);
+    }
+    page.settle();
+    page.settle_the_dead();
+    for (slot, _) in page.all_owed() {
+        page.set_owed(slot, 0);
     }
 }
 
-/// The value when all dead have given back what they had. Nobody else uses the semaphore.
-pub(super) fn settled_value<K: Kernel>(kernel: &K, handle: Handle) -> u32 {
-    let page = Page::new(kernel, handle, None);
-    page.finish();
-    let word = page.word();
-    let held = i64::from(word.holder() != HeldBy::Unknown);
-    let owed = (1..slots::COUNT).map(|slot| i64::from(page.owed(slot)));
-    let value = owed.fold(i64::from(word.value()) + held, |value, owed| {
-        (value + owed).max(0)
+/// Sets the value of a semaphore that nobody else uses, if it is to be another, and forgets whoever
+/// waited or held it.
+pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: Option<u32>) {
+    count_waiter(kernel, handle.address(), |word| {
+        let given_back = u32::from(word.holder() != HeldBy::Unknown);
+        let now = word.value().saturating_add(given_back).min(MOST);
+        Some(
+            Word(0)
+                .with_value(value.unwrap_or(now))
+                .with_parity(word.parity()),
+        )
     });
-    u32::try_from(value).unwrap_or(MOST).min(MOST)
 }
 
 /// Whether anything is to be given back or taken back when this user ends.

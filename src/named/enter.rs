@@ -244,11 +244,11 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         Err(_) => return !matches!(kernel.lstat(&place.segment), Err(Errno::ENOENT)),
     };
     let barred = kernel.fstat(fd).is_ok_and(|stat| {
-        let ours = actor.options.access.trusts_file(&actor.identity, &stat)
-            && actor.may_use(&perm_of(&stat), 0o6);
+        let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
         let euid = kernel.geteuid();
         let removable = euid == 0 || stat.uid == euid;
-        stat.links > 0 && !ours && (!removable || kernel.range_locked(fd, ATTACHED) != Ok(None))
+        let stays = || !removable || kernel.range_locked(fd, ATTACHED) != Ok(None);
+        stat.links > 0 && (!trusted || !actor.may_use(&perm_of(&stat), 0o6) && stays())
     });
     kernel.close(fd);
     barred
@@ -256,9 +256,15 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 
 /// Whether nobody uses a segment: asked once more after a process of real Qt that may have been
 /// about to attach has had its turn.
-pub(super) fn is_abandoned<K: Kernel>(actor: &Actor<K>, place: &Place, file: &File<K>) -> bool {
+/// `semaphore`: whether there is one, by which Qt's processes take turns.
+pub(super) fn is_abandoned<K: Kernel>(
+    actor: &Actor<K>,
+    place: &Place,
+    file: &File<K>,
+    semaphore: bool,
+) -> bool {
     let unused = || file.locked(ATTACHED).is_ok_and(|by| by.is_none()) && !file.is_used_by_others();
-    unused() && (!semaphore::wait_for_qt(actor, place) || unused())
+    unused() && (!semaphore || !semaphore::wait_for_qt(actor, place) || unused())
 }
 
 /// Removes a segment that nobody uses, and says so in the log.
@@ -267,7 +273,7 @@ fn clear_leftover<K: Kernel>(
     place: &Place,
     file: &File<K>,
 ) -> Result<(), Trouble> {
-    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file) {
+    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file, false) {
         // A process of real Qt was just making it.
         return Err(Trouble::Changed);
     }

@@ -1,6 +1,6 @@
 //! A segment's lock: one step on the semaphore's word takes it, and says who has it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::kernel::{Fd, Kernel, Wait};
 
@@ -80,10 +80,13 @@ pub(crate) fn take<K: Kernel>(
     mut go_on: impl FnMut() -> bool,
 ) -> Taken {
     let address = handle.address();
-    let begin = Instant::now();
+    let begin = kernel.clock();
     let left = || match wait {
         Wait::No => Duration::ZERO,
-        Wait::AtMost(time) => time.saturating_sub(begin.elapsed()),
+        Wait::AtMost(time) => {
+            let spent = kernel.clock().saturating_sub(begin);
+            time.saturating_sub(spent)
+        }
         Wait::Forever => NAP,
     };
     loop {

@@ -17,6 +17,7 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 use super::counter;
 use super::file::{File, perm_of};
 use super::handle::Handle;
+use super::lock;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
@@ -71,6 +72,11 @@ impl<K: Kernel> Semaphore<K> {
         for _ in 0..ATTEMPTS {
             place.make_directory(actor)?;
             if let Some(file) = File::lock(actor, path, true, Step::Semaphore)? {
+                // Root's leftover is in the way of the user for whom this process of root's acts.
+                if actor.identity.acting_as_root && !is_ours(actor, &file) && is_unused(&file)? {
+                    file.unlink();
+                    continue;
+                }
                 return Self::of_file(actor, place, file, role, page);
             }
             match File::make(actor, path, SIZE as u64, &image(first), Step::Semaphore) {
@@ -97,7 +103,7 @@ impl<K: Kernel> Semaphore<K> {
     ) -> Result<Self, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
-        if !actor.may_use(&perm_of(&file.stat), 0o6) {
+        if !is_ours(actor, &file) {
             return Err(Trouble::InTheWay(foreign(&file)));
         }
         let alone = file.made || is_unused(&file)?;
@@ -112,6 +118,13 @@ impl<K: Kernel> Semaphore<K> {
         let handle = map(kernel, &file, page).map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
+        }
+        if !alone {
+            // The slot may be that of somebody who died.
+            if lock::give_back(kernel, handle) {
+                notes::warn(notes::QSHM, died_inside(&file.path));
+            }
+            counter::take_over(kernel, handle, file.fd);
         }
         if alone && !file.made {
             set_right(actor, handle, role, whole, &file);
@@ -184,6 +197,8 @@ impl<K: Kernel> Semaphore<K> {
         }
         if !owes {
             clear(actor, &self.place);
+            // Which may be aside although the segment is not.
+            self.place.remove_directory(actor);
         }
         (!owes).then_some(self.handle.address())
     }
@@ -206,6 +221,11 @@ fn path_of(place: &Place) -> &Path {
 
 fn foreign<K: Kernel>(file: &File<K>) -> Obstacle {
     Obstacle::file(&file.path, FileFault::Foreign, Some(file.stat))
+}
+
+/// Whether our identity may use the semaphore of a file.
+fn is_ours<K: Kernel>(actor: &Actor<K>, file: &File<K>) -> bool {
+    actor.may_use(&perm_of(&file.stat), 0o6)
 }
 
 /// Whether nobody uses the semaphore of a file that is locked.
@@ -243,18 +263,12 @@ fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: boo
     if let HeldBy::Slot(_) = was.holder() {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    match role {
-        Role::Lock => {
-            counter::wipe(kernel, handle);
-            kernel.word_set(handle.address(), Word(0).with_value(1).0);
-        }
-        Role::Counter { initial, reset } => {
-            let given_back = counter::settled_value(kernel, handle);
-            counter::wipe(kernel, handle);
-            let value = if reset || !whole { initial } else { given_back };
-            kernel.word_set(handle.address(), Word(0).with_value(value).0);
-        }
-    }
+    counter::settle_alone(kernel, handle, file.fd);
+    let value = match role {
+        Role::Lock => Some(1),
+        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+    };
+    counter::set_alone(kernel, handle, value);
 }
 
 /// For the log: who had the lock died between lock() and unlock().
@@ -287,6 +301,11 @@ pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     }
     kernel.close(fd);
     usable
+}
+
+/// Whether there is something at the path of a place's semaphore.
+pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    !matches!(actor.kernel.lstat(path_of(place)), Err(Errno::ENOENT))
 }
 
 /// Removes the semaphore of a place if nobody uses it.

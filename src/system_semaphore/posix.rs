@@ -1,6 +1,6 @@
 //! A [`SystemSemaphore`] with a POSIX key.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::kernel::{Errno, Fd, Kernel, Wait};
@@ -17,6 +17,8 @@ pub(super) struct Named {
     handle: AtomicU64,
     /// The process that opened it. A forked child has not got what it mapped.
     pid: AtomicI32,
+    /// Whether the object may have an error to clear.
+    failed: AtomicBool,
 }
 
 impl Named {
@@ -24,7 +26,13 @@ impl Named {
         Named {
             handle: AtomicU64::new(0),
             pid: AtomicI32::new(0),
+            failed: AtomicBool::new(true),
         }
+    }
+
+    /// To be told of every error.
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::Release);
     }
 
     fn of(&self, pid: i32) -> Option<Handle> {
@@ -62,6 +70,9 @@ impl<K: Kernel> State<K> {
 impl<K: Kernel> SystemSemaphore<K> {
     /// `acquire()` with a POSIX key; `None` with another.
     pub(super) fn acquire_posix(&self) -> Option<bool> {
+        if self.add_at_once(-1) {
+            return Some(true);
+        }
         self.operate(|kernel, handle, fd, go_on| {
             counter::acquire(kernel, handle, fd, Wait::Forever, go_on)
                 .map_err(|errno| texts::of_posix_operation(errno, true))
@@ -70,10 +81,25 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     /// `release()` with a POSIX key; `None` with another.
     pub(super) fn release_posix(&self, n: i32) -> Option<bool> {
+        if self.add_at_once(n) {
+            return Some(true);
+        }
         self.operate(|kernel, handle, fd, _| {
             counter::release(kernel, handle, fd, n)
                 .map_err(|errno| texts::of_posix_operation(errno, false))
         })
+    }
+
+    fn add_at_once(&self, delta: i32) -> bool {
+        let Some(handle) = self.named.of(self.kernel.getpid()) else {
+            return false;
+        };
+        let done = counter::try_add(&self.kernel, handle, delta);
+        if done && self.named.failed.load(Ordering::Acquire) {
+            self.named.failed.store(false, Ordering::Release);
+            self.state().error = Error::none();
+        }
+        done
     }
 
     fn operate(
@@ -104,6 +130,7 @@ impl<K: Kernel> SystemSemaphore<K> {
             }
             let mut state = self.state();
             state.error = answer.err().unwrap_or_default();
+            self.named.fail();
             return Some(state.error == Error::none());
         }
         Some(false)
@@ -129,6 +156,7 @@ impl<K: Kernel> SystemSemaphore<K> {
             }
             _ => None,
         };
+        self.named.fail();
         if let Some(error) = wrong {
             state.error = error;
             return None;

@@ -55,7 +55,7 @@ struct Life
 
 QString key()
 {
-    return QStringLiteral("churn");
+    return key_kind::ofEnvironment("churn");
 }
 
 Board *makeBoard()
@@ -74,7 +74,8 @@ Board *makeBoard()
     become(who);
     std::mt19937 random(seed);
     {
-        QSharedMemory memory(key());
+        QSharedMemory memory;
+        key_kind::setKey(memory, key());
         const Taken taken = takeNumber(memory, random, settings.inside);
         if (taken.number < 0) {
             ++board->failed;

@@ -2,7 +2,8 @@
 // and one semaphore, and answers each line with one line: "ok", a value, or
 // "error CODE TEXT".
 //
-//   key KEY                 setKey(), and the native key
+//   key KEY                 setKey(), and the native key; "posix:KEY" and "systemv:KEY" from
+//                           Qt 6.6 on
 //   native-key              nativeKey()
 //   create SIZE [ro] / attach [ro] / detach / lock / unlock
 //   number                  the four bytes at the start, then adds one
@@ -19,6 +20,8 @@
 
 // So that it also runs on an older Qt than it is built with.
 #define QT_NO_VERSION_TAGGING
+
+#include "key_kind.h"
 
 #include <QSharedMemory>
 #include <QString>
@@ -134,9 +137,9 @@ private:
             std::string key, mode;
             int value = 0;
             words >> key >> value >> mode;
-            semaphore = std::make_unique<QSystemSemaphore>(
-                    QString::fromStdString(key), value,
-                    mode == "create" ? QSystemSemaphore::Create : QSystemSemaphore::Open);
+            semaphore = key_kind::semaphore(QString::fromStdString(key), value,
+                                            mode == "create" ? QSystemSemaphore::Create
+                                                             : QSystemSemaphore::Open);
             return toldSemaphore(semaphore->error() == QSystemSemaphore::NoError);
         }
         if (!semaphore)
@@ -161,7 +164,7 @@ private:
     {
         std::string key;
         words >> key;
-        memory->setKey(QString::fromStdString(key));
+        key_kind::setKey(*memory, QString::fromStdString(key));
         return utf8(memory->nativeKey());
     }
 

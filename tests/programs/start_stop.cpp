@@ -12,6 +12,8 @@
 // So that it also runs on an older Qt than it is built with.
 #define QT_NO_VERSION_TAGGING
 
+#include "key_kind.h"
+
 #include <QSharedMemory>
 
 #include <csignal>
@@ -47,7 +49,8 @@ int main(int argc, char **argv)
         return 64;
     const char *mode = argv[2];
 
-    QSharedMemory memory(QString::fromLocal8Bit(argv[1]));
+    QSharedMemory memory;
+    key_kind::setKey(memory, QString::fromLocal8Bit(argv[1]));
     if (!memory.create(int(sizeof(int))) && !memory.attach())
         return fail("start", memory);
 

@@ -4,6 +4,8 @@
 #ifndef QSHM_TESTS_STARTER_H
 #define QSHM_TESTS_STARTER_H
 
+#include "key_kind.h"
+
 #include <QDir>
 #include <QDirIterator>
 #include <QSharedMemory>
@@ -140,20 +142,29 @@ inline int linesAfterHeader(const char *path)
     return lines;
 }
 
-inline Left left()
+inline int filesBelow(const QString &directory)
 {
-    Left left;
-    left.segments = linesAfterHeader("/proc/sysvipc/shm");
-    left.semaphores = linesAfterHeader("/proc/sysvipc/sem");
-    QDirIterator all(QDir::tempPath(),
+    int files = 0;
+    QDirIterator all(directory,
                      QDir::AllEntries | QDir::Hidden | QDir::System | QDir::NoDotAndDotDot,
                      QDirIterator::Subdirectories);
     while (all.hasNext()) {
         all.next();
         const bool aside = all.fileInfo().isDir()
                 && all.fileName().startsWith(QLatin1String("qshm-"));
-        left.files += !aside;
+        files += !aside;
     }
+    return files;
+}
+
+inline Left left()
+{
+    Left left;
+    left.segments = linesAfterHeader("/proc/sysvipc/shm");
+    left.semaphores = linesAfterHeader("/proc/sysvipc/sem");
+    left.files = filesBelow(QDir::tempPath());
+    if (qgetenv("QSHM_TEST_KIND") == "posix:")
+        left.files += filesBelow(QLatin1String("/dev/shm"));
     return left;
 }
 
@@ -167,7 +178,8 @@ inline bool startAndEndAlone(Who who, const QString &key)
         become(who);
         int status = 0;
         {
-            QSharedMemory memory(key);
+            QSharedMemory memory;
+            key_kind::setKey(memory, key);
             std::mt19937 random;
             const Taken taken = takeNumber(memory, random, 0);
             if (taken.number != 0) {

@@ -99,7 +99,7 @@ private:
 
 QString key()
 {
-    return QStringLiteral("storm");
+    return key_kind::ofEnvironment("storm");
 }
 
 class Round
@@ -153,7 +153,8 @@ private:
         std::mt19937 ownRandom(seed);
         go.waitForEnd();
         {
-            QSharedMemory memory(key());
+            QSharedMemory memory;
+            key_kind::setKey(memory, key());
             const Report report { index, takeNumber(memory, ownRandom, settings.inside) };
             if (::write(reports.write, &report, sizeof report) != ssize_t(sizeof report))
                 ::_exit(70);

@@ -4,6 +4,7 @@
 mod in_the_way;
 mod judge;
 mod many_processes;
+mod posix;
 mod programs;
 mod two_processes;
 

@@ -80,13 +80,26 @@ pub fn member(
     }
 }
 
+/// A segment: a System V one by its id, or the file of a POSIX one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Segment {
+    SystemV(i32),
+    Posix(u64),
+}
+
 /// The segment that a process says it has attached.
-fn segment_of(world: &World, pid: Pid) -> Option<i32> {
-    world.processes[pid]
-        .attached
-        .values()
-        .next_back()
-        .map(|attachment| attachment.id)
+fn segment_of(world: &World, pid: Pid) -> Option<Segment> {
+    let attached = world.processes[pid].attached.values().next_back();
+    attached
+        .map(|attachment| Segment::SystemV(attachment.id))
+        .or_else(|| world.mapped_segment(pid).map(Segment::Posix))
+}
+
+fn is_removed(world: &World, segment: Segment) -> bool {
+    match segment {
+        Segment::SystemV(id) => world.segments[&id].key.is_none(),
+        Segment::Posix(ino) => world.inodes[&ino].links == 0,
+    }
 }
 
 /// G1 (a segment exists while somebody is attached), G2 (one holder) and G4 (one segment), each
@@ -104,7 +117,7 @@ pub fn exclusion_and_one_place(
                     "G1: process {one} believes that it is attached and is not"
                 ));
             };
-            if world.segments[&id].key.is_none() {
+            if is_removed(world, id) {
                 return Err(format!(
                     "G1: process {one} is attached to a segment that was removed"
                 ));
@@ -143,7 +156,8 @@ pub fn nothing_left(world: &World, except: &[&str]) -> Result<(), String> {
     }
     let name = |path: &&Arc<std::path::Path>| {
         let path = path.to_str().unwrap();
-        !["/", "/tmp"].contains(&path) && !except.contains(&path)
+        let there = ["/", "/tmp", "/dev", "/dev/shm"];
+        !there.contains(&path) && !except.contains(&path)
     };
     match world.names.keys().find(name) {
         Some(path) => Err(format!("the file {} is left", path.display())),

@@ -14,13 +14,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, Open, SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, SemStat, ShmStat, Wait,
 };
 
 pub use alone::run_alone;
 
 use crate::model::Pid;
-use crate::model::call::{Call, Cred, Reply, Value};
+use crate::model::call::{Call, Cred, Named, Reply, Value};
 use crate::model::process::number_of;
 
 /// Who started the process, and as whom it runs.
@@ -377,6 +377,106 @@ impl Kernel for SimProcess {
 
     fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
         self.number(&Call::OpenDeleted(path.into(), uid)).ok()
+    }
+
+    fn range_lock(
+        &self,
+        fd: Fd,
+        range: (u64, u64),
+        lock: FileLock,
+        _wait: Wait,
+    ) -> Result<(), Errno> {
+        self.unit(&Call::RangeLock(fd, range, lock))
+    }
+
+    fn range_locked(&self, fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
+        match self.ask(&Call::RangeLocked(fd, range))? {
+            Value::List(starts) => Ok(starts.first().map(|start| *start as u64)),
+            other => panic!("range_locked answered {other:?}"),
+        }
+    }
+
+    fn named_open(&self, path: &Path, write: bool) -> Result<Fd, Errno> {
+        self.number(&Call::NamedOpen(path.into(), write))
+    }
+
+    fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
+        self.number(&Call::NamedOpenLocked(path.into(), write, wait))
+    }
+
+    fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+        let words = new.content.chunks(8).map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_ne_bytes(word)
+        });
+        let named = Named {
+            mode: new.mode,
+            group: new.group,
+            size: new.size,
+            words: words.collect(),
+        };
+        self.number(&Call::NamedMake(path.into(), named))
+    }
+
+    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        self.unit(&Call::NamedResize(fd, size))
+    }
+
+    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
+        self.number::<i64>(&Call::NamedAlone(fd, wait))
+            .map(|alone| alone != 0)
+    }
+
+    fn is_mapped(&self, file: &FileStat) -> bool {
+        self.yes(&Call::IsMapped(file.ino))
+    }
+
+    fn map(&self, fd: Fd, _size: usize, _read_only: bool) -> Result<usize, Errno> {
+        self.number(&Call::Map(fd, false, None))
+    }
+
+    fn map_own(&self, fd: Fd, _size: usize, at: Option<usize>) -> Result<usize, Errno> {
+        self.number(&Call::Map(fd, true, at))
+    }
+
+    fn unmap(&self, address: usize, _size: usize) {
+        let _ = self.ask(&Call::Unmap(address));
+    }
+
+    fn retire(&self, address: usize, _size: usize) {
+        let _ = self.ask(&Call::Unmap(address));
+    }
+
+    fn word(&self, address: usize) -> u64 {
+        self.number::<i64>(&Call::Word(address)).unwrap_or(0) as u64
+    }
+
+    fn words(&self, address: usize, count: usize) -> Vec<u64> {
+        match self.ask(&Call::Words(address, count)) {
+            Ok(Value::List(words)) => words.iter().map(|word| *word as u64).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn word_swap(&self, address: usize, old: u64, new: u64) -> Result<(), u64> {
+        match self.ask(&Call::WordSwap(address, old, new)) {
+            Ok(Value::Number(now)) => Err(now as u64),
+            // A program that unwinds must not try again and again.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn word_set(&self, address: usize, value: u64) {
+        let _ = self.ask(&Call::WordSet(address, value));
+    }
+
+    fn word_wait(&self, address: usize, low: u32, time: Duration) {
+        let _ = self.ask(&Call::WordWait(address, low, time));
+    }
+
+    fn word_wake(&self, address: usize, count: i32) {
+        let _ = self.ask(&Call::WordWake(address, count));
     }
 
     fn pause(&self, time: Duration) {

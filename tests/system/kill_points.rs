@@ -4,7 +4,7 @@
 
 use crate::support::trace::{Call, Traced, needs_strace};
 use crate::support::under_test;
-use crate::support::{Build, Launch, User, World, program};
+use crate::support::{Build, Launch, User, World, has_qt68, program};
 use std::time::{Duration, Instant};
 
 /// A start that meets something of a crash must not wait for it. Far above
@@ -65,59 +65,107 @@ fn next_start(launch: Launch, wanted: &[&str]) -> Result<(), String> {
     Ok(())
 }
 
-fn start_stop(world: &World, build: Build, user: User) -> Traced<'_> {
+/// The build that is under test, and the kind of its keys.
+#[derive(Clone, Copy)]
+struct Subject {
+    build: Build,
+    key: &'static str,
+}
+
+fn qt5() -> Subject {
+    Subject {
+        build: under_test::qt5(),
+        key: "kill points",
+    }
+}
+
+fn qt6() -> Subject {
+    Subject {
+        build: under_test::qt6(),
+        ..qt5()
+    }
+}
+
+/// Qt 6.8 with a POSIX key, or one of its own System V keys.
+fn qt68(key: &'static str) -> Option<Subject> {
+    has_qt68().then(|| Subject {
+        build: under_test::qt68(),
+        key,
+    })
+}
+
+const POSIX: &str = "posix:kill points";
+
+fn start_stop(world: &World, subject: Subject, user: User) -> Traced<'_> {
     Traced {
         world,
-        program: program("start_stop", build),
-        preload: build.preload(),
-        args: vec!["kill points".to_owned(), "once".to_owned()],
+        program: program("start_stop", subject.build),
+        preload: subject.build.preload(),
+        args: vec![subject.key.to_owned(), "once".to_owned()],
         user,
         more: &[],
     }
 }
 
-fn start_stop_plan(world: &World, build: Build, killed: User, next: User) -> Plan<'_> {
+fn start_stop_plan(world: &World, subject: Subject, killed: User, next: User) -> Plan<'_> {
     Plan {
-        killed: start_stop(world, build, killed),
-        next: start_stop(world, build, next),
+        killed: start_stop(world, subject, killed),
+        next: start_stop(world, subject, next),
     }
 }
 
-fn check_both_ways(build: Build) {
+fn check_both_ways(subject: Subject) {
     let Some(world) = World::new() else { return };
     if !needs_strace() {
         return;
     }
-    start_stop_plan(&world, build, User::SUDO_ALICE, User::ALICE).check("root, then the user");
-    start_stop_plan(&world, build, User::ALICE, User::SUDO_ALICE).check("the user, then root");
+    start_stop_plan(&world, subject, User::SUDO_ALICE, User::ALICE).check("root, then the user");
+    start_stop_plan(&world, subject, User::ALICE, User::SUDO_ALICE).check("the user, then root");
 }
 
 #[test]
 fn the_next_start_works_after_a_kill_at_each_call_qt5() {
-    check_both_ways(under_test::qt5());
+    check_both_ways(qt5());
 }
 
 #[test]
 fn the_next_start_works_after_a_kill_at_each_call_qt6() {
-    check_both_ways(under_test::qt6());
+    check_both_ways(qt6());
+}
+
+#[test]
+fn the_next_start_works_after_a_kill_at_each_call_posix() {
+    if let Some(subject) = qt68(POSIX) {
+        check_both_ways(subject);
+    }
 }
 
 /// Another user, who has nothing to do with the one that was killed.
 #[test]
 fn a_stranger_starts_after_a_kill_at_each_call() {
+    stranger(qt6());
+}
+
+#[test]
+fn a_stranger_starts_after_a_kill_at_each_call_posix() {
+    if let Some(subject) = qt68(POSIX) {
+        stranger(subject);
+    }
+}
+
+fn stranger(subject: Subject) {
     let Some(world) = World::new() else { return };
     if !needs_strace() {
         return;
     }
-    let build = under_test::qt6();
-    let plan = start_stop_plan(&world, build, User::SUDO_ALICE, User::BOB);
+    let plan = start_stop_plan(&world, subject, User::SUDO_ALICE, User::BOB);
     let mut failures = Vec::new();
     for call in &plan.killed.record() {
         let kill = plan.killed.kill_at(call);
         let stranger = next_start(plan.next.alone(), &["number 0", "ended"]);
         // What was left is alice's; her own next start clears it.
         let again = next_start(
-            start_stop(&world, build, User::ALICE).alone(),
+            start_stop(&world, subject, User::ALICE).alone(),
             &["number 0", "ended"],
         );
         if let Err(why) = kill.and(stranger).and(again).and_then(|()| world.clean()) {
@@ -132,23 +180,33 @@ fn a_stranger_starts_after_a_kill_at_each_call() {
 /// number, the lock is free.
 #[test]
 fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
+    live_instance(qt5());
+}
+
+#[test]
+fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call_posix() {
+    if let Some(subject) = qt68(POSIX) {
+        live_instance(subject);
+    }
+}
+
+fn live_instance(subject: Subject) {
     let Some(world) = World::new() else { return };
     if !needs_strace() {
         return;
     }
-    let build = under_test::qt5();
-    let hold = vec!["kill points".to_owned(), "hold".to_owned()];
+    let hold = vec![subject.key.to_owned(), "hold".to_owned()];
     let begin = || {
         let mut holder = Traced {
             args: hold.clone(),
-            ..start_stop(&world, build, User::ALICE)
+            ..start_stop(&world, subject, User::ALICE)
         }
         .alone()
         .start();
         holder.expect("number 0");
         holder
     };
-    let killed = start_stop(&world, build, User::SUDO_ALICE);
+    let killed = start_stop(&world, subject, User::SUDO_ALICE);
     let calls = {
         let _holder = begin();
         killed.record()
@@ -159,7 +217,7 @@ fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
         let mut holder = begin();
         let kill = killed.kill_at(call);
         // The killed one may have died with its number, or before or after.
-        let next = start_stop(&world, build, User::ALICE).alone().run();
+        let next = start_stop(&world, subject, User::ALICE).alone().run();
         let numbered = next.lines.first().is_some_and(|line| {
             ["number 1", "number 2"].contains(&line.as_str()) && next.status.success()
         });
@@ -184,22 +242,32 @@ fn a_live_instance_is_not_disturbed_by_a_kill_at_each_call() {
 /// Alice is there; bob steps aside, and is killed while he does.
 #[test]
 fn who_steps_aside_starts_after_a_kill_at_each_call() {
+    who_steps_aside(qt6());
+}
+
+#[test]
+fn who_steps_aside_starts_after_a_kill_at_each_call_posix() {
+    if let Some(subject) = qt68(POSIX) {
+        who_steps_aside(subject);
+    }
+}
+
+fn who_steps_aside(subject: Subject) {
     let Some(world) = World::new() else { return };
     if !needs_strace() {
         return;
     }
-    let build = under_test::qt6();
     let begin = || {
         let mut holder = Traced {
-            args: vec!["kill points".to_owned(), "hold".to_owned()],
-            ..start_stop(&world, build, User::ALICE)
+            args: vec![subject.key.to_owned(), "hold".to_owned()],
+            ..start_stop(&world, subject, User::ALICE)
         }
         .alone()
         .start();
         holder.expect("number 0");
         holder
     };
-    let bob = start_stop(&world, build, User::BOB);
+    let bob = start_stop(&world, subject, User::BOB);
     let mut holder = begin();
     // His log line names alice's process, for which all of /proc is read:
     // calls that change nothing, and never the same number of them.

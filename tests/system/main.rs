@@ -25,6 +25,7 @@ mod keys;
 mod kill_points;
 mod long_lock;
 mod peers;
+mod posix;
 mod preload;
 mod storm;
 mod who_is_attached;

@@ -6,7 +6,7 @@
 //! `QSHM_SEED` repeats one.
 
 use crate::support::under_test::{self, seed, soak_seconds};
-use crate::support::{Build, World};
+use crate::support::{Build, World, has_qt68};
 use std::time::Duration;
 
 /// One way to run `storm` or `churn`: the program, its size, and who is in it.
@@ -51,10 +51,17 @@ const fn churn(kill: bool, users: bool) -> Storm {
 
 impl Storm {
     /// Runs it in a world of its own and returns its last line.
-    fn run(&self, build: Build, seconds: Option<u64>) -> Option<Result<String, String>> {
+    fn run(
+        &self,
+        build: Build,
+        kind: &str,
+        seconds: Option<u64>,
+    ) -> Option<Result<String, String>> {
         let world = World::new()?;
         let mut launch = world
             .launch(self.program, build)
+            .env("QSHM_TEST_KIND", kind)
+            .env("XDG_RUNTIME_DIR", world.runtime())
             .arg(self.size)
             .arg(format!("seed={}", seed()))
             .arg(format!("kill={}", u8::from(self.kill)))
@@ -86,12 +93,13 @@ fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
-fn all(storms: &[Storm], build: Build) {
+/// `kind` is what the keys of Qt 6.6 and later begin with, if they are to be used.
+fn all(storms: &[Storm], build: Build, kind: &str) {
     let share = storms.len() as u64;
     let seconds = soak_seconds().map(|all| (all / share).max(1));
     let mut failures = Vec::new();
     for storm in storms {
-        match storm.run(build, seconds) {
+        match storm.run(build, kind, seconds) {
             None => return,
             Some(Ok(sum)) => println!("{sum}"),
             Some(Err(why)) => failures.push(why),
@@ -102,20 +110,51 @@ fn all(storms: &[Storm], build: Build) {
 
 #[test]
 fn all_start_at_once_qt5() {
-    all(&STORMS, under_test::qt5());
+    all(&STORMS, under_test::qt5(), "");
 }
 
 #[test]
 fn all_start_at_once_qt6() {
-    all(&STORMS, under_test::qt6());
+    all(&STORMS, under_test::qt6(), "");
 }
 
 #[test]
 fn starts_meet_ends_qt5() {
-    all(&CHURNS, under_test::qt5());
+    all(&CHURNS, under_test::qt5(), "");
 }
 
 #[test]
 fn starts_meet_ends_qt6() {
-    all(&CHURNS, under_test::qt6());
+    all(&CHURNS, under_test::qt6(), "");
+}
+
+#[test]
+fn all_start_at_once_posix() {
+    if has_qt68() {
+        let few = [
+            storm("rounds=25", true, false),
+            storm("rounds=25", true, true),
+        ];
+        all(&few, under_test::qt68(), "posix:");
+    }
+}
+
+#[test]
+fn starts_meet_ends_posix() {
+    if has_qt68() {
+        let few = [false, true].map(|users| Storm {
+            size: "starts=800",
+            ..churn(true, users)
+        });
+        all(&few, under_test::qt68(), "posix:");
+    }
+}
+
+/// One key file for the segment and its lock.
+#[test]
+fn all_start_at_once_native_system_v() {
+    if has_qt68() {
+        let few = [storm("rounds=15", true, false)];
+        all(&few, under_test::qt68(), "systemv:");
+    }
 }

@@ -6,11 +6,12 @@ use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open as nix_open};
 use nix::sys::stat::Mode;
 use nix::unistd;
+use once_cell::sync::Lazy;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::{Linux, check, finish_shared};
@@ -35,9 +36,7 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
     match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
         Ok(fd) => {
             finish(kernel, &fd, new)?;
-            let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            let follow = AtFlags::AT_SYMLINK_FOLLOW;
-            unistd::linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)?;
+            link(&fd, path)?;
             Ok(fd.into_raw_fd())
         }
         // Not on this file system: others may see it unfinished for a moment, and clear it then.
@@ -50,6 +49,19 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
             Ok(fd.into_raw_fd())
         }
         Err(errno) => Err(errno),
+    }
+}
+
+/// Gives a file without a name one.
+fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
+    match unistd::linkat(fd, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH) {
+        // Before Linux 6.10 that is for root alone.
+        Err(Errno::ENOENT) => {
+            let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            let follow = AtFlags::AT_SYMLINK_FOLLOW;
+            unistd::linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)
+        }
+        answer => answer,
     }
 }
 
@@ -226,6 +238,11 @@ pub fn word_wait(address: usize, low: u32, time: Duration) {
             &raw const time,
         );
     }
+}
+
+pub fn clock() -> Duration {
+    static BEGIN: Lazy<Instant> = Lazy::new(Instant::now);
+    BEGIN.elapsed()
 }
 
 pub fn word_wake(address: usize, count: i32) {

@@ -23,6 +23,22 @@ impl Machine {
         let segment = |id: &i32| self.segments[id];
         let set = |id: &i32| self.sets[id];
         match call {
+            Call::RangeLock(..)
+            | Call::RangeLocked(..)
+            | Call::NamedOpen(..)
+            | Call::NamedOpenLocked(..)
+            | Call::NamedMake(..)
+            | Call::NamedResize(..)
+            | Call::NamedAlone(..)
+            | Call::IsMapped(..)
+            | Call::Map(..)
+            | Call::Unmap(..)
+            | Call::Word(..)
+            | Call::Words(..)
+            | Call::WordSwap(..)
+            | Call::WordSet(..)
+            | Call::WordWait(..)
+            | Call::WordWake(..) => panic!("not generated: {call:?}"),
             Call::IsAlive(pid) => Call::IsAlive(self.pids[pid]),
             Call::Open(path, how) => Call::Open(name(path), *how),
             Call::Reopen(at) => Call::Reopen(fd(at)),

@@ -71,6 +71,22 @@ fn other<T>(result: Result<T, Errno>, value: impl Fn(T) -> Value) -> Reply {
 fn make(call: &Call) -> Reply {
     let kernel = Linux;
     match call {
+        Call::RangeLock(..)
+        | Call::RangeLocked(..)
+        | Call::NamedOpen(..)
+        | Call::NamedOpenLocked(..)
+        | Call::NamedMake(..)
+        | Call::NamedResize(..)
+        | Call::NamedAlone(..)
+        | Call::IsMapped(..)
+        | Call::Map(..)
+        | Call::Unmap(..)
+        | Call::Word(..)
+        | Call::Words(..)
+        | Call::WordSwap(..)
+        | Call::WordSet(..)
+        | Call::WordWait(..)
+        | Call::WordWake(..) => panic!("not generated: {call:?}"),
         Call::IsAlive(pid) => number(kernel.is_alive(*pid)),
         Call::Open(path, how) => int(kernel.open(path, *how)),
         Call::Reopen(fd) => int(kernel.reopen(*fd)),

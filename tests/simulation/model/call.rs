@@ -53,6 +53,25 @@ pub enum Call {
     /// The inode numbers of the files of a directory whose names begin so.
     Inodes(Arc<Path>, Arc<str>),
     OpenDeleted(Arc<Path>, u32),
+    RangeLock(Fd, (u64, u64), FileLock),
+    RangeLocked(Fd, (u64, u64)),
+    NamedOpen(Arc<Path>, bool),
+    NamedOpenLocked(Arc<Path>, bool, Wait),
+    NamedMake(Arc<Path>, Named),
+    NamedResize(Fd, u64),
+    NamedAlone(Fd, Wait),
+    /// Of the file of this inode number.
+    IsMapped(u64),
+    /// Whether it is `map_own`, and then where.
+    Map(Fd, bool, Option<usize>),
+    /// Or retired.
+    Unmap(usize),
+    Word(usize),
+    Words(usize, usize),
+    WordSwap(usize, u64, u64),
+    WordSet(usize, u64),
+    WordWait(usize, u32, Duration),
+    WordWake(usize, i32),
     Pause(Duration),
     /// The program reads the first four bytes of a segment.
     Peek(usize),
@@ -60,6 +79,15 @@ pub enum Call {
     Poke(usize, u32),
     /// One of the trait `RangeLocks`.
     Range(RangeCall),
+}
+
+/// A POSIX object to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    pub mode: u32,
+    pub group: Option<u32>,
+    pub size: u64,
+    pub words: Vec<u64>,
 }
 
 /// The effective user and group that a call is made with.
@@ -175,6 +203,23 @@ impl Line for Call {
             Call::SemWasUsed(id) => format!("sem_was_used {id}"),
             Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
             Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
+            Call::RangeLock(..)
+            | Call::RangeLocked(..)
+            | Call::NamedOpen(..)
+            | Call::NamedOpenLocked(..)
+            | Call::NamedMake(..)
+            | Call::NamedResize(..)
+            | Call::NamedAlone(..)
+            | Call::IsMapped(..)
+            | Call::Map(..)
+            | Call::Unmap(..)
+            | Call::Word(..)
+            | Call::Words(..)
+            | Call::WordSwap(..)
+            | Call::WordSet(..)
+            | Call::WordWait(..)
+            // For people only: the worker processes don't get these.
+            | Call::WordWake(..) => format!("{self:?}"),
             Call::Pause(time) => format!("pause {}", time.as_millis()),
             Call::Peek(address) => format!("peek {address}"),
             Call::Poke(address, value) => format!("poke {address} {value}"),

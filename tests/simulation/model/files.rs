@@ -1,5 +1,6 @@
 //! Files and their permissions: open(2), stat(2), chmod(2), chown(2).
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,9 @@ pub struct Inode {
     pub old: bool,
     /// What is written in it.
     pub content: Arc<[u8]>,
+    pub size: u64,
+    /// What is not zero of its memory, in words of eight bytes, by the offset.
+    pub words: BTreeMap<usize, u64>,
 }
 
 impl World {
@@ -76,6 +80,8 @@ impl World {
             named,
             old: self.long_ago,
             content: Arc::from([]),
+            size: 0,
+            words: BTreeMap::new(),
         };
         self.inodes.insert(ino, inode);
         ino
@@ -181,13 +187,7 @@ impl World {
     pub(super) fn new_fd(&mut self, who: Pid, ino: u64, writable: bool) -> Fd {
         let fds = &mut self.processes[who].fds;
         let fd = (3..=Fd::MAX).find(|fd| !fds.contains_key(fd)).unwrap();
-        let handle = Handle {
-            ino,
-            lock: None,
-            ranges: Vec::new(),
-            writable,
-        };
-        fds.insert(fd, handle);
+        fds.insert(fd, Handle::new(ino, writable));
         fd
     }
 
@@ -205,7 +205,12 @@ impl World {
 
     pub(super) fn close(&mut self, who: Pid, fd: Fd) {
         if let Some(handle) = self.processes[who].fds.remove(&fd) {
-            self.forget_inode(handle.ino);
+            let ino = handle.ino;
+            // The mapping keeps the open file.
+            if let Some(address) = handle.address {
+                self.processes[who].mapped.insert(address, handle);
+            }
+            self.forget_inode(ino);
         }
     }
 
@@ -219,10 +224,9 @@ impl World {
     }
 
     /// Without a name and without a descriptor, a file is gone.
-    fn forget_inode(&mut self, ino: u64) {
-        let open =
-            |fds: &std::collections::BTreeMap<Fd, Handle>| fds.values().any(|h| h.ino == ino);
-        if self.inode(ino).links == 0 && !self.processes.iter().any(|p| open(&p.fds)) {
+    pub(super) fn forget_inode(&mut self, ino: u64) {
+        let used = self.open_files().any(|(_, handle)| handle.ino == ino);
+        if self.inode(ino).links == 0 && !used {
             self.inodes.remove(&ino);
         }
     }
@@ -241,7 +245,7 @@ impl World {
             uid: inode.uid,
             gid: inode.gid,
             links: inode.links,
-            size: inode.content.len() as u64,
+            size: inode.size.max(inode.content.len() as u64),
             born: Some(if inode.old { LONG_AGO } else { LATELY }),
         }
     }

@@ -32,17 +32,11 @@ impl World {
     }
 
     pub(super) fn can_lock(&self, who: Pid, fd: Fd, lock: FileLock) -> bool {
-        let ino = self.processes[who].fds[&fd].ino;
-        let others = self.processes.iter().flat_map(|process| {
-            let own = process.pid == who;
-            process
-                .fds
-                .iter()
-                .filter(move |(other, _)| !own || **other != fd)
-        });
+        let own = &self.processes[who].fds[&fd];
+        let others = self.open_files().map(|(_, handle)| handle);
         others
-            .filter(|(_, handle)| handle.ino == ino)
-            .all(|(_, handle)| match handle.lock {
+            .filter(|handle| handle.ino == own.ino && !std::ptr::eq(*handle, own))
+            .all(|handle| match handle.lock {
                 None => true,
                 Some(FileLock::Shared) => lock == FileLock::Shared,
                 Some(_) => false,

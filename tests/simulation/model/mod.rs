@@ -13,6 +13,7 @@ pub mod call;
 mod directories;
 mod files;
 mod locks;
+mod named;
 pub mod process;
 pub mod range_call;
 mod ranges;
@@ -89,6 +90,8 @@ impl World {
         };
         world.plant_directory("/", 0, 0, 0o755);
         world.plant_directory("/tmp", 0, 0, 0o1777);
+        world.plant_directory("/dev", 0, 0, 0o755);
+        world.plant_directory("/dev/shm", 0, 0, 0o1777);
         world
     }
 
@@ -106,10 +109,11 @@ impl World {
             let inode = &self.inodes[ino];
             let _ = writeln!(
                 text,
-                "  file {} inode {ino} owner {} mode {:o}",
+                "  file {} inode {ino} owner {} mode {:o} words {:x?}",
                 name.display(),
                 inode.uid,
-                inode.mode
+                inode.mode,
+                inode.words
             );
         }
         for (id, segment) in &self.segments {
@@ -132,6 +136,32 @@ impl World {
         let answer = match call {
             Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
             Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
+            Call::NamedOpenLocked(path, write, wait) => {
+                return self.named_open_locked(who, cred, path, *write, *wait);
+            }
+            Call::NamedAlone(fd, wait) => return self.named_alone(who, cred, *fd, *wait),
+            Call::WordWait(address, low, time) => {
+                return self.word_wait(who, *address, *low, *time);
+            }
+            Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
+            Call::RangeLocked(fd, range) => self.range_locked(who, *fd, *range),
+            Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
+            Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
+            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
+            Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
+            Call::Map(fd, own, at) => self.map(who, *fd, *own, *at),
+            Call::Unmap(address) => {
+                self.unmap(who, *address);
+                DONE
+            }
+            Call::Word(address) => self.word(who, *address),
+            Call::Words(address, count) => {
+                let words = (0..*count).map(|index| self.word_at(who, address + 8 * index));
+                Ok(call::Value::List(words.map(|word| word as i64).collect()))
+            }
+            Call::WordSwap(address, old, new) => self.word_swap(who, *address, *old, *new),
+            Call::WordSet(address, value) => self.word_set(who, *address, *value),
+            Call::WordWake(address, count) => self.word_wake(who, *address, *count),
             Call::Pause(time) => {
                 self.processes[who].waiting = Some(Waiting::Pause(*time));
                 return Step::Waits;
@@ -194,13 +224,17 @@ impl World {
             return false;
         }
         let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| !handle.is_locked() && self.inodes[&handle.ino].links > 0)
+        handle.is_none_or(|handle| !handle.has_locks() && self.inodes[&handle.ino].links > 0)
     }
 
     /// Whether the call that `who` waits in can go on by itself.
     pub fn ready(&self, who: Pid) -> bool {
         match &self.processes[who].waiting {
-            None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. }) => false,
+            None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. } | Waiting::Word { .. }) => {
+                false
+            }
+            Some(Waiting::OpenLocked { path, .. }) => self.can_open_locked(path),
+            Some(Waiting::Alone { fd, .. }) => self.is_alone(who, *fd),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
         }
@@ -214,6 +248,10 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
+            Some(Waiting::OpenLocked {
+                cred, path, write, ..
+            }) => self.open_and_lock(who, cred, &path, write),
+            Some(Waiting::Alone { .. }) => call::number(1),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }
@@ -221,8 +259,11 @@ impl World {
     /// When the call that `who` waits in gives up, counted from its begin.
     pub fn patience(&self, who: Pid) -> Option<Duration> {
         let wait = match self.processes[who].waiting.as_ref()? {
-            Waiting::Pause(time) => return Some(*time),
-            Waiting::Lock { wait, .. } | Waiting::Semaphore { wait, .. } => *wait,
+            Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
+            Waiting::Lock { wait, .. }
+            | Waiting::Semaphore { wait, .. }
+            | Waiting::OpenLocked { wait, .. }
+            | Waiting::Alone { wait, .. } => *wait,
             Waiting::Answered(_) => return None,
         };
         match wait {
@@ -235,7 +276,8 @@ impl World {
     pub fn time_out(&mut self, who: Pid) -> Reply {
         self.stop_waiting(who);
         match self.processes[who].waiting.take() {
-            Some(Waiting::Pause(_)) => DONE,
+            Some(Waiting::Pause(_) | Waiting::Word { .. }) => DONE,
+            Some(Waiting::Alone { .. }) => call::number(0),
             _ => fail(Errno::EAGAIN),
         }
     }

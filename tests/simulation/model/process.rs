@@ -1,6 +1,8 @@
 //! Processes: what they hold, what they wait for, and how they die.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use qshm::kernel::{Fd, FileLock, IpcId, Range, Wait};
@@ -16,6 +18,8 @@ pub struct Process {
     pub groups: Vec<u32>,
     pub life: Life,
     pub fds: BTreeMap<Fd, Handle>,
+    /// Files that are mapped and have no descriptor any more, by the address.
+    pub mapped: BTreeMap<usize, Handle>,
     pub attached: BTreeMap<usize, Attachment>,
     pub attachments_made: usize,
     /// SEM_UNDO, by set.
@@ -30,14 +34,32 @@ pub struct Handle {
     pub lock: Option<FileLock>,
     /// Locks of ranges, in order.
     pub ranges: Vec<Range>,
-    /// Opened for writing too.
+    /// Open for writing.
     pub writable: bool,
+    /// Locks of a POSIX object's ranges.
+    pub named: BTreeMap<(u64, u64), FileLock>,
+    /// Where it is mapped.
+    pub address: Option<usize>,
+    /// Mapped by `map_own`: a semaphore.
+    pub own: bool,
 }
 
 impl Handle {
+    pub fn new(ino: u64, writable: bool) -> Self {
+        Self {
+            ino,
+            lock: None,
+            ranges: Vec::new(),
+            writable,
+            named: BTreeMap::new(),
+            address: None,
+            own: false,
+        }
+    }
+
     /// Whether others can notice that it is closed.
-    pub fn is_locked(&self) -> bool {
-        self.lock.is_some() || !self.ranges.is_empty()
+    pub fn has_locks(&self) -> bool {
+        self.lock.is_some() || !self.ranges.is_empty() || !self.named.is_empty()
     }
 }
 
@@ -71,6 +93,24 @@ pub enum Waiting {
         delta: i16,
         wait: Wait,
     },
+    /// named_open_locked: until the file is gone or its lock free.
+    OpenLocked {
+        cred: Cred,
+        path: Arc<Path>,
+        write: bool,
+        wait: Wait,
+    },
+    /// named_alone: until nobody else has the file open.
+    Alone {
+        fd: Fd,
+        wait: Wait,
+    },
+    /// word_wait: until it is woken.
+    Word {
+        ino: u64,
+        offset: usize,
+        time: Duration,
+    },
     Pause(Duration),
     /// Somebody else has performed or ended the operation, the process has not run since.
     Answered(Reply),
@@ -84,6 +124,7 @@ impl Process {
             groups: groups.to_vec(),
             life: Life::Alive,
             fds: BTreeMap::new(),
+            mapped: BTreeMap::new(),
             attached: BTreeMap::new(),
             attachments_made: 0,
             undo: BTreeMap::new(),
@@ -133,12 +174,13 @@ impl World {
                 for address in addresses {
                     let _ = self.shm_detach(who, address);
                 }
+                self.lose_mappings(who);
             }
             Life::LosesSemaphores => self.undo(who),
             Life::LosesFiles => {
                 // In order, up to the first that somebody else can notice.
                 while let Some((fd, handle)) = self.processes[who].fds.first_key_value() {
-                    let (fd, locked) = (*fd, handle.is_locked());
+                    let (fd, locked) = (*fd, handle.has_locks());
                     self.close(who, fd);
                     if locked {
                         break;
@@ -152,7 +194,9 @@ impl World {
     /// Steps in which nothing happens are no steps, which keeps the number of schedules down.
     fn skip_empty_steps(&mut self, who: Pid) {
         let process = &mut self.processes[who];
-        if process.life == Life::LosesMemory && process.attached.is_empty() {
+        let maps = !process.mapped.is_empty()
+            || process.fds.values().any(|handle| handle.address.is_some());
+        if process.life == Life::LosesMemory && process.attached.is_empty() && !maps {
             process.life = Life::LosesSemaphores;
         }
         if process.life == Life::LosesSemaphores && process.undo.is_empty() {

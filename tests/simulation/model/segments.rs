@@ -3,6 +3,7 @@
 use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
 
 use super::call::{Cred, DONE, Reply, Value, fail, list, number};
+use super::named::is_mapping;
 use super::process::Attachment;
 use super::{For, LATELY, LONG_AGO, Pid, World, ipc_owns, new_perm, spread};
 
@@ -198,6 +199,9 @@ impl World {
     }
 
     pub(super) fn shm_clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
+        if is_mapping(address) {
+            return self.word_set(who, address, 0);
+        }
         let content = self.content(who, address, true);
         *content = if size < 8 { *content >> 32 << 32 } else { 0 };
         let id = self.processes[who].attached[&address].id;
@@ -209,13 +213,10 @@ impl World {
     }
 
     pub(super) fn peek(&mut self, who: Pid, address: usize) -> Reply {
+        if is_mapping(address) {
+            return number(self.word_at(who, address) as u32);
+        }
         number(*self.content(who, address, false) as u32)
-    }
-
-    pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
-        let content = self.content(who, address, true);
-        *content = *content >> 32 << 32 | u64::from(value);
-        DONE
     }
 
     pub(super) fn shm_load(&mut self, who: Pid, address: usize) -> Reply {
@@ -224,6 +225,15 @@ impl World {
 
     pub(super) fn shm_store(&mut self, who: Pid, address: usize, value: u64) -> Reply {
         *self.content(who, address, true) = value;
+        DONE
+    }
+
+    pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
+        if is_mapping(address) {
+            return self.word_set(who, address, value.into());
+        }
+        let content = self.content(who, address, true);
+        *content = *content >> 32 << 32 | u64::from(value);
         DONE
     }
 }

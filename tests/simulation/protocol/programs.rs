@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qshm::identity::Identity;
+use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, ErrorKind, Key, OpenMode, SharedMemory, SystemSemaphore};
 
 use crate::model::call::Cred;
@@ -27,6 +28,22 @@ pub fn memory(process: &SimProcess) -> SharedMemory<SimProcess> {
     let memory = SharedMemory::with_kernel(process.clone(), identity(process));
     memory.set_key(key("Logic"));
     memory
+}
+
+fn posix_key(name: &str) -> NativeKey {
+    NativeKey::new(KeyType::Posix, format!("/{name}").into(), false)
+}
+
+pub fn posix_memory(process: &SimProcess) -> SharedMemory<SimProcess> {
+    let memory = SharedMemory::with_kernel(process.clone(), identity(process));
+    memory.set_native_ipc_key(posix_key("Logic"));
+    memory
+}
+
+pub fn posix_semaphore(process: &SimProcess) -> SystemSemaphore<SimProcess> {
+    let semaphore = SystemSemaphore::with_kernel(process.clone(), identity(process));
+    semaphore.set_native_ipc_key(posix_key("Guard"), 1, OpenMode::Open);
+    semaphore
 }
 
 pub fn semaphore(process: &SimProcess) -> SystemSemaphore<SimProcess> {

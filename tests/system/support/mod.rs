@@ -15,6 +15,6 @@ pub mod under_test;
 mod world;
 
 pub use process::{DEADLINE, Finished, Launch, Running, User};
-pub use programs::{Build, Flavour, base_program, has_qt68, preload, program, repository};
+pub use programs::{Build, Flavour, Qt, base_program, has_qt68, preload, program, repository};
 pub use sysvipc::{Segment, Semaphore};
 pub use world::{World, needs_root, say, skipped};

@@ -48,6 +48,11 @@ const WATCHED: &[&str] = &[
     "setfsgid",
     "prctl",
     "fcntl",
+    "ftruncate",
+    "fallocate",
+    "linkat",
+    "munmap",
+    "madvise",
     "?nanosleep",
     "clock_nanosleep",
 ];
@@ -56,7 +61,14 @@ const WATCHED: &[&str] = &[
 pub const OF_INSTANCES: &[&str] = &["pread64", "pwrite64", "linkat", "mmap", "munmap", "madvise"];
 
 /// What tells the calls of the start from those that load the program.
-const FIRST_MARKS: &[&str] = &["qipc_", "shmget(", "semget(", "flock(", "/run/user/"];
+const FIRST_MARKS: &[&str] = &[
+    "qipc_",
+    "shmget(",
+    "semget(",
+    "flock(",
+    "/run/user/",
+    "\"/dev/shm",
+];
 
 /// A system call that a program makes.
 #[derive(Clone, Debug)]

@@ -34,6 +34,11 @@ pub fn all() -> Vec<Build> {
     builds
 }
 
+/// The build of Qt 6.8 that is under test.
+pub fn qt68() -> Build {
+    Build::new(Qt::Six8, wanted().unwrap_or(Flavour::Qshm))
+}
+
 /// How many seconds a test that can go on for long should: from
 /// `QSHM_SOAK`, in minutes. `None`: its usual size.
 pub fn soak_seconds() -> Option<u64> {

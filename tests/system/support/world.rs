@@ -95,6 +95,14 @@ impl World {
         &self.base
     }
 
+    /// A runtime directory for root, as `XDG_RUNTIME_DIR` names one.
+    pub fn runtime(&self) -> PathBuf {
+        let runtime = self.base.join("run");
+        fs::create_dir_all(&runtime).expect("a folder");
+        set_mode(&runtime, 0o700);
+        runtime
+    }
+
     /// A program of `tests/programs`, to be run as root.
     pub fn launch(&self, name: &str, build: Build) -> Launch {
         Launch::new(&program(name, build), &self.temp).under(build)
