@@ -383,6 +383,10 @@ impl Kernel for Linux {
         }
     }
 
+    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
+        proc::is_open_elsewhere(file)
+    }
+
     fn is_mapped(&self, file: &FileStat) -> bool {
         proc::is_mapped(file)
     }

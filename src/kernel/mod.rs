@@ -372,6 +372,12 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
+    /// Whether a process that this user may look into has a descriptor of the file:
+    /// `/proc/PID/fd`. Much faster than the maps.
+    fn is_open_elsewhere(&self, _file: &FileStat) -> bool {
+        false
+    }
+
     /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.
     fn is_mapped(&self, _file: &FileStat) -> bool {
         false
