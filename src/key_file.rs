@@ -9,13 +9,16 @@
 //! semaphore have locks of another kind on it, `F_OFD_SETLK` of fcntl(2), and the file goes when
 //! neither object is there.
 
+mod sharing;
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, IpcKey, Kernel, Open, Wait};
-use crate::key;
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Wait};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+
+use sharing::{Sharing, lock_file, open_existing};
 
 /// How often a file that others replace meanwhile is tried anew.
 const ATTEMPTS: usize = 1000;
@@ -49,37 +52,6 @@ pub(crate) struct KeyFile<K: Kernel> {
     /// Whether the application has run since the descriptor was looked at.
     asleep: Cell<bool>,
     sharing: Sharing,
-}
-
-/// What a key file has to do with two objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sharing {
-    /// It leads to one.
-    No,
-    /// It leads to both, by this project id; opened for the segment.
-    ForSegment(u8),
-    /// The same, opened for the semaphore.
-    ForSemaphore(u8),
-}
-
-impl Sharing {
-    fn of<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step) -> Self {
-        match step {
-            _ if !actor.one_file => Sharing::No,
-            Step::SemaphoreFile => Sharing::ForSemaphore(actor.project_id(path)),
-            _ => Sharing::ForSegment(actor.project_id(path)),
-        }
-    }
-
-    fn is_for_semaphore(self) -> bool {
-        matches!(self, Sharing::ForSemaphore(_))
-    }
-}
-
-/// The byte that the users of a semaphore lock where the file is the segment's as well: that of
-/// the project id, since each leads to another semaphore.
-fn users(project: u8) -> (u64, u64) {
-    (project.into(), 1)
 }
 
 impl<K: Kernel> KeyFile<K> {
@@ -351,52 +323,6 @@ impl<K: Kernel> KeyFile<K> {
             let _ = self.kernel.unlink(&self.path);
         }
     }
-}
-
-impl<K: Kernel> KeyFile<K> {
-    /// Whether it leads to an object that is still there, besides the one that it was opened for.
-    fn leads_to_another(&self) -> bool {
-        let found = |project: u8| {
-            let key = key::ftok(project, self.stat.dev, self.stat.ino);
-            let gone = Err(Errno::ENOENT);
-            let of_file = |other: &IpcKey| other << 8 == key << 8;
-            self.kernel.shm_find(key) != gone
-                || self.kernel.sem_find(key) != gone
-                // The same file, by another project id.
-                || self.kernel.shm_keys().iter().any(of_file)
-                || self.kernel.sem_keys().iter().any(of_file)
-        };
-        match self.sharing {
-            Sharing::No => false,
-            Sharing::ForSegment(project) | Sharing::ForSemaphore(project) => found(project),
-        }
-    }
-}
-
-fn open_existing<K: Kernel>(kernel: &K, path: &Path, sharing: Sharing) -> Result<Fd, Errno> {
-    if sharing.is_for_semaphore() {
-        kernel.named_open(path, true)
-    } else {
-        kernel.open(path, Open::Existing)
-    }
-}
-
-fn lock_file<K: Kernel>(
-    kernel: &K,
-    fd: Fd,
-    sharing: Sharing,
-    lock: FileLock,
-    wait: Wait,
-) -> Result<(), Errno> {
-    let Sharing::ForSemaphore(project) = sharing else {
-        return kernel.flock(fd, lock, wait);
-    };
-    let answer = kernel.range_lock(fd, users(project), lock, wait);
-    if answer.is_err() {
-        // As flock, which gives the old lock up before it asks for the new one.
-        let _ = kernel.range_lock(fd, users(project), FileLock::Unlock, Wait::No);
-    }
-    answer
 }
 
 impl<K: Kernel> Drop for KeyFile<K> {

@@ -1,10 +1,11 @@
 //! `QSharedMemory`, call by call.
 
 mod chosen;
+mod failing;
 mod lock;
 mod named_lock;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
@@ -22,9 +23,10 @@ use crate::place::Places;
 use crate::segment::{Attached, Created, Found};
 use crate::semaphore::Semaphore;
 use crate::texts::{self, Call, Finding};
-use crate::trouble::Trouble;
 
 use chosen::Chosen;
+pub(crate) use failing::detail;
+use failing::{fail, fail_by};
 use lock::LockKey;
 use named_lock::NamedLock;
 
@@ -380,47 +382,6 @@ impl<K: Kernel> SharedMemory<K> {
         if state.semaphore.is_none() {
             self.semaphore.store(NONE, Ordering::Release);
         }
-    }
-}
-
-/// What Qt would say of this trouble, with what is known more behind it.
-fn fail_by<K: Kernel>(
-    state: &mut State<K>,
-    actor: &Actor<K>,
-    trouble: &Trouble,
-    call: Call,
-) -> bool {
-    let places = state.places(actor.identity.uid);
-    let error = state
-        .chosen
-        .error_of(trouble, call)
-        .with_detail(detail(actor, &places, trouble));
-    if texts::is_of_lock_key(&error) && state.semaphore.is_none() {
-        state.lock = LockKey::Failed;
-    }
-    fail(state, error)
-}
-
-fn fail<K: Kernel>(state: &mut State<K>, error: Error) -> bool {
-    state.error = error;
-    false
-}
-
-/// What is known more of some trouble, for behind Qt's text.
-pub(crate) fn detail<K: Kernel>(actor: &Actor<K>, places: &Places, trouble: &Trouble) -> String {
-    let name = |path: &Path| path.display().to_string();
-    match trouble {
-        Trouble::InTheWay(obstacle) if places.posix => {
-            named::explain(actor, &places.machine, obstacle)
-        }
-        Trouble::InTheWay(obstacle) => diagnosis::explain(actor, places, obstacle),
-        Trouble::Busy(path) => format!(
-            "another process keeps {} locked for longer than {} ms",
-            name(path),
-            actor.options.lock_wait.as_millis()
-        ),
-        Trouble::System { errno, what, .. } => format!("{what}: {}", errno.desc()),
-        Trouble::Changed => String::new(),
     }
 }
 

@@ -12,34 +12,35 @@ mod named;
 mod pid;
 mod proc;
 mod range_locks;
+mod shared_file;
+mod status;
 #[cfg(feature = "machine")]
 pub(crate) mod survey;
 mod system_v;
+mod waiting;
 
 use std::ffi::CStr;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, makedev};
+use nix::sys::stat::{FchmodatFlags, Mode};
 use nix::unistd::{self, AccessFlags};
 
 use super::{
-    Errno, Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open,
-    Process, SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, Process,
+    SemStat, ShmStat, Wait,
 };
 
 use as_user::AsUser;
+use status::status;
+use waiting::asked_again;
 
 /// The running kernel.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Linux;
-
-/// The longest pause between two attempts at a lock that somebody else holds.
-const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// Whether the process runs with more rights than whoever started it (`AT_SECURE`, getauxval(3)),
 /// so that its environment is not to be trusted.
@@ -51,73 +52,6 @@ pub fn at_secure() -> bool {
 /// Turns the C convention of -1 and `errno` into a result.
 fn check(answer: libc::c_int) -> Result<libc::c_int, Errno> {
     Errno::result(answer)
-}
-
-/// statx(2), which nix has not: stat(2) does not say when a file was made.
-fn status(at: Fd, path: &CStr, flags: libc::c_int) -> Result<FileStat, Errno> {
-    let mut status: MaybeUninit<libc::statx> = MaybeUninit::uninit();
-    let wanted = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
-    // SAFETY: the path ends with a NUL and lives through the call; the kernel checks the
-    // descriptor itself, fills `status`, which lives here, and only then is it read.
-    unsafe {
-        check(libc::statx(
-            at,
-            path.as_ptr(),
-            flags,
-            wanted,
-            status.as_mut_ptr(),
-        ))?;
-        Ok(file_stat(&status.assume_init()))
-    }
-}
-
-fn file_stat(stat: &libc::statx) -> FileStat {
-    let mode = libc::mode_t::from(stat.stx_mode);
-    let kind = match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => FileKind::Regular,
-        SFlag::S_IFDIR => FileKind::Directory,
-        SFlag::S_IFLNK => FileKind::Link,
-        _ => FileKind::Other,
-    };
-    FileStat {
-        dev: makedev(stat.stx_dev_major.into(), stat.stx_dev_minor.into()),
-        ino: stat.stx_ino,
-        kind,
-        mode: mode & 0o7777,
-        uid: stat.stx_uid,
-        gid: stat.stx_gid,
-        links: stat.stx_nlink.into(),
-        size: stat.stx_size,
-        born: (stat.stx_mask & libc::STATX_BTIME != 0).then_some(stat.stx_btime.tv_sec),
-    }
-}
-
-/// Asks again, with growing pauses, while the answer is `EAGAIN`, for as long as `wait` says.
-fn asked_again<T>(wait: Wait, ask: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-    let mut answer = ask();
-    if wait == Wait::No || !matches!(answer, Err(Errno::EAGAIN)) {
-        return answer;
-    }
-    let begin = Instant::now();
-    let is_over = || match wait {
-        Wait::AtMost(time) => begin.elapsed() >= time,
-        Wait::No | Wait::Forever => false,
-    };
-    let mut pause = Duration::from_micros(20);
-    while matches!(answer, Err(Errno::EAGAIN)) && !is_over() {
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        answer = ask();
-    }
-    answer
-}
-
-/// Gives a new key file the mode and group that its policy wants.
-fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
-    if let Some(gid) = group {
-        let _ = kernel.fchgrp(fd, gid);
-    }
-    let _ = kernel.fchmod(fd, mode);
 }
 
 impl Kernel for Linux {
@@ -161,29 +95,7 @@ impl Kernel for Linux {
     }
 
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        // As far as the umask lets it, what the owner may is right from the start.
-        let fd = match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
-            Ok(fd) => fd,
-            // Not on this file system.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-                let fd = self.open(path, Open::New(mode))?;
-                finish_shared(*self, fd, mode, group);
-                return Ok(fd);
-            }
-            Err(errno) => return Err(errno),
-        };
-        finish_shared(*self, fd.as_raw_fd(), mode, group);
-        let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        unistd::linkat(
-            AT_FDCWD,
-            unnamed.as_str(),
-            AT_FDCWD,
-            path,
-            AtFlags::AT_SYMLINK_FOLLOW,
-        )?;
-        Ok(fd.into_raw_fd())
+        shared_file::make(*self, path, mode, group)
     }
 
     fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
@@ -387,6 +299,10 @@ impl Kernel for Linux {
             Err(Errno::EAGAIN) => Ok(false),
             Err(errno) => Err(errno),
         }
+    }
+
+    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
+        proc::is_open_elsewhere(file)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {

@@ -17,7 +17,7 @@ const RESERVED: u64 = 64 << 20;
 /// How long somebody may have a file open only in order to look at it, before it counts as used.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How long that is before the maps of all processes are searched.
+/// How long that is before all processes are searched for one that has.
 const SHORT_GLANCE: Duration = Duration::from_micros(500);
 
 /// An open file under its lifecycle lock, closed when dropped.
@@ -148,16 +148,20 @@ impl<K: Kernel> File<K> {
     /// Whether a process without our locks, one of real Qt, uses the file. Where that can't be
     /// known it counts as yes: nothing is taken from anybody in doubt.
     pub fn is_used_by_others(&self) -> bool {
+        let is_mapped = || self.kernel.is_mapped(&self.stat);
         let alone = |wait| self.kernel.named_alone(self.fd, wait);
         match alone(Wait::AtMost(SHORT_GLANCE)) {
             Ok(true) => return false,
             Ok(false) => {}
-            // Another user's, or no leases here: what the maps show is all that can be known.
-            // It has nobody of ours, and of Qt's own only such as their owner let in.
-            Err(_) => return self.kernel.is_mapped(&self.stat),
+            // Another user's, by a policy that shares. Qt's processes take no part in such, as a
+            // rule: what the maps show is enough.
+            Err(Errno::EACCES) => return is_mapped(),
+            // No leases on this system. Root sees all maps, a user does not.
+            Err(_) => return self.kernel.geteuid() != 0 || is_mapped(),
         }
-        // Somebody has it open: attached, or one of ours who is only looking at it.
-        self.kernel.is_mapped(&self.stat) || alone(Wait::AtMost(GLANCE)) != Ok(true)
+        // Somebody has it open: one of ours who is only looking at it, or a process of Qt, which
+        // keeps the descriptor while it is attached.
+        self.kernel.is_open_elsewhere(&self.stat) || alone(Wait::AtMost(GLANCE)) != Ok(true)
     }
 
     /// Removes the file from its path, under its lock.

@@ -238,8 +238,10 @@ private:
             depth += text.at(start) == QLatin1Char(')') ? 1 : 0;
             depth -= text.at(start) == QLatin1Char('(') ? 1 : 0;
         } while (depth > 0 && start > 1);
+#if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
         if (text.left(start - 1).endsWith(QLatin1String("unable to set key on lock")))
             return quoted(text);
+#endif
         diagnosis = quoted(text.mid(start));
         return quoted(text.left(start - 1));
     }

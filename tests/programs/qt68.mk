@@ -10,9 +10,13 @@ libraries := $(shell pkg-config --libs Qt6Core) -pthread -ldl \
 
 programs := $(filter-out face_%,$(patsubst tests/programs/%.cpp,%,$(wildcard tests/programs/*.cpp)))
 dropin := $(patsubst cpp/dropin/%.cpp,$(OUT)/objects/dropin_%.o,$(wildcard cpp/dropin/*.cpp)) $(OUT)/objects/qt_object_table.o
-logic := $(patsubst examples/logic/%.cpp,$(OUT)/objects/logic_%.o,$(wildcard examples/logic/*.cpp))
+# The example is built a third time, with numbers of qshm's.
+logic := $(patsubst examples/logic/%.cpp,$(OUT)/objects/logic_%.o,\
+  $(filter-out %/kernel_number.cpp,$(wildcard examples/logic/*.cpp)))
+logic_instance := $(OUT)/objects/instance_main.o $(OUT)/objects/instance_kernel_number.o \
+  $(filter-out %/logic_main.o,$(logic))
 
-all: $(foreach program,$(programs) logic,$(OUT)/$(program)-qt $(OUT)/$(program)-qshm)
+all: $(foreach program,$(programs) logic,$(OUT)/$(program)-qt $(OUT)/$(program)-qshm) $(OUT)/logic-instance
 
 $(OUT)/objects/dropin_%.o: cpp/dropin/%.cpp
 	g++ $(flags) -fvisibility=hidden -c -o $@ $<
@@ -20,12 +24,16 @@ $(OUT)/objects/qt_%.o: cpp/qt/%.cpp
 	g++ $(flags) -fvisibility=hidden -c -o $@ $<
 $(OUT)/objects/logic_%.o: examples/logic/%.cpp
 	g++ $(flags) -c -o $@ $<
+$(OUT)/objects/instance_%.o: examples/logic/%.cpp
+	g++ $(flags) -DLOGIC_USES_INSTANCE -c -o $@ $<
 $(OUT)/objects/%.o: tests/programs/%.cpp
 	g++ $(flags) -c -o $@ $<
 
 $(OUT)/logic-qt: $(logic)
 	g++ -o $@ $^ $(libraries)
 $(OUT)/logic-qshm: $(logic) $(dropin) $(LIB)
+	g++ -o $@ $^ $(libraries)
+$(OUT)/logic-instance: $(logic_instance) $(LIB)
 	g++ -o $@ $^ $(libraries)
 $(OUT)/%-qt: $(OUT)/objects/%.o
 	g++ -o $@ $^ $(libraries)

@@ -14,7 +14,8 @@ use nix::unistd;
 use once_cell::sync::Lazy;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
-use super::{Linux, check, finish_shared};
+use super::shared_file::finish_shared;
+use super::{Linux, check};
 
 fn access(write: bool) -> OFlag {
     let access = if write {

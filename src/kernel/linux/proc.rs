@@ -3,11 +3,16 @@
 //! For diagnosis only, never for a decision about a lock: everything is best effort, and what
 //! can't be read is left out.
 
+use std::ffi::CString;
 use std::fs::{self, DirEntry};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::super::{FileStat, IpcId, IpcPerm, Process, ShmStat};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
+
+use super::super::{Errno, FileStat, IpcId, IpcPerm, Process, ShmStat};
 
 /// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
 fn row(name: &str, id: IpcId) -> Option<Vec<i64>> {
@@ -90,6 +95,40 @@ pub fn attached_processes(id: IpcId) -> Vec<Process> {
         .collect()
 }
 
+/// The other processes that `/proc` shows.
+fn others() -> impl Iterator<Item = DirEntry> {
+    let own = std::process::id().to_string();
+    let is_other = move |entry: &DirEntry| {
+        let name = entry.file_name();
+        let first = name.as_encoded_bytes().first();
+        first.is_some_and(u8::is_ascii_digit) && name != own.as_str()
+    };
+    let all = fs::read_dir("/proc").into_iter();
+    all.flat_map(Iterator::flatten).filter(is_other)
+}
+
+/// Whether a process has a descriptor of the file, as far as those may be looked at.
+pub fn is_open_elsewhere(file: &FileStat) -> bool {
+    others().any(|entry| has_open(&entry.path().join("fd"), file).unwrap_or(false))
+}
+
+/// Whether a link in this directory of a process's descriptors leads to the file. By descriptor of
+/// the directory: to look every path up from the root would take most of the time.
+fn has_open(descriptors: &Path, file: &FileStat) -> Result<bool, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut directory = Dir::open(descriptors, flags, Mode::empty())?;
+    let names: Vec<CString> = directory
+        .iter()
+        .flatten()
+        .map(|entry| entry.file_name().to_owned())
+        .collect();
+    let leads_there = |name: &CString| {
+        let found = fstatat(&directory, name.as_c_str(), AtFlags::empty());
+        found.is_ok_and(|found| (found.st_dev, found.st_ino) == (file.dev, file.ino))
+    };
+    Ok(names.iter().any(leads_there))
+}
+
 /// Whether a process maps the file, as far as maps may be read.
 pub fn is_mapped(file: &FileStat) -> bool {
     let (major, minor) = (
@@ -98,20 +137,7 @@ pub fn is_mapped(file: &FileStat) -> bool {
     );
     // The columns of a line are separated by one space up to the inode number.
     let wanted = format!(" {major:02x}:{minor:02x} {} ", file.ino);
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return false;
-    };
-    let is_process = |entry: &DirEntry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes()
-            .first()
-            .is_some_and(u8::is_ascii_digit)
-    };
-    let own = std::process::id().to_string();
-    entries
-        .flatten()
-        .filter(is_process)
-        .filter(|entry| entry.file_name() != own.as_str())
+    others()
         .filter_map(|entry| fs::read(entry.path().join("maps")).ok())
         .any(|maps| String::from_utf8_lossy(&maps).contains(&wanted))
 }

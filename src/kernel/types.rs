@@ -1,0 +1,158 @@
+//! What system calls take and answer.
+
+use std::time::Duration;
+
+#[allow(unused_imports)] // Named in the documentation.
+use super::Kernel;
+
+/// A file descriptor of the kernel in use.
+pub type Fd = i32;
+
+/// A System V `key_t`.
+pub type IpcKey = i32;
+
+/// The identifier of a System V segment or semaphore set.
+pub type IpcId = i32;
+
+/// What kind of file a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A plain file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link (only [`Kernel::lstat`] sees one).
+    Link,
+    /// A FIFO, socket or device.
+    Other,
+}
+
+/// The part of `struct statx` that matters here, see statx(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileStat {
+    /// Device, as `st_dev`.
+    pub dev: u64,
+    /// Inode number, as `st_ino`.
+    pub ino: u64,
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, `07777`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Number of hard links; 0 once unlinked.
+    pub links: u64,
+    /// Length in bytes.
+    pub size: u64,
+    /// When it was made, in seconds since 1970, where the file system knows.
+    pub born: Option<i64>,
+}
+
+impl FileStat {
+    /// Whether both describe the same file.
+    pub fn same_file(&self, other: &FileStat) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+}
+
+/// Owner, creator and mode of a System V object, as `struct ipc_perm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IpcPerm {
+    /// Owner; may be changed by `IPC_SET`.
+    pub uid: u32,
+    /// Owner's group; may be changed by `IPC_SET`.
+    pub gid: u32,
+    /// Creator; never changes, and keeps the owner's rights.
+    pub cuid: u32,
+    /// Creator's group.
+    pub cgid: u32,
+    /// Permission bits, `0777`.
+    pub mode: u32,
+}
+
+/// A segment, as `struct shmid_ds`, see shmctl(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ShmStat {
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// The size asked for at creation, in bytes.
+    pub size: usize,
+    /// Number of attachments of living processes, `shm_nattch`.
+    pub attached: u64,
+    /// Creator's pid.
+    pub creator_pid: i32,
+    /// Pid of the last shmat or shmdt.
+    pub last_pid: i32,
+    /// Removed, but kept until the last process detaches (`SHM_DEST`); no key leads to it.
+    pub removed: bool,
+    /// When it was made or its owner or mode last changed, in seconds since 1970, `shm_ctime`.
+    pub changed: i64,
+}
+
+/// A semaphore set, as `struct semid_ds`, see semctl(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SemStat {
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// Number of semaphores in the set.
+    pub count: u64,
+}
+
+/// A process that is attached to a segment, as far as the kernel lets us see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its pid.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its executable, or its name where that may not be seen.
+    pub program: String,
+}
+
+/// How [`Kernel::open`] opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Open {
+    /// `O_RDONLY`: the file must be there.
+    Existing,
+    /// `O_RDONLY | O_CREAT | O_EXCL` with this mode (less the umask): it must not be there.
+    New(u32),
+}
+
+/// What [`Kernel::flock`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileLock {
+    /// `LOCK_SH`
+    Shared,
+    /// `LOCK_EX`
+    Exclusive,
+    /// `LOCK_UN`
+    Unlock,
+}
+
+/// A POSIX object to be made by [`Kernel::named_make`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NewObject<'a> {
+    /// Permission bits.
+    pub mode: u32,
+    /// The group, if not the maker's.
+    pub group: Option<u32>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Whether the memory is taken now, fallocate(2), so that it can't be missing later.
+    pub reserve: bool,
+    /// How it begins; the rest is zero.
+    pub content: &'a [u8],
+}
+
+/// How long a call that may block does so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// Not at all: the call fails with `EAGAIN` (`EWOULDBLOCK`).
+    No,
+    /// At most this long, then `EAGAIN`.
+    AtMost(Duration),
+    /// Until it can be done.
+    Forever,
+}

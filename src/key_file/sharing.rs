@@ -1,0 +1,92 @@
+//! A key file that leads to a segment and to a semaphore, as with the System V keys of Qt 6.6 and
+//! later.
+
+use std::path::Path;
+
+use crate::actor::Actor;
+use crate::kernel::{Errno, Fd, FileLock, IpcKey, Kernel, Open, Wait};
+use crate::key;
+use crate::trouble::Step;
+
+use super::KeyFile;
+
+/// What a key file has to do with two objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// It leads to one.
+    No,
+    /// It leads to both, by this project id; opened for the segment.
+    ForSegment(u8),
+    /// The same, opened for the semaphore.
+    ForSemaphore(u8),
+}
+
+impl Sharing {
+    pub fn of<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step) -> Self {
+        match step {
+            _ if !actor.one_file => Sharing::No,
+            Step::SemaphoreFile => Sharing::ForSemaphore(actor.project_id(path)),
+            _ => Sharing::ForSegment(actor.project_id(path)),
+        }
+    }
+
+    pub fn is_for_semaphore(self) -> bool {
+        matches!(self, Sharing::ForSemaphore(_))
+    }
+}
+
+/// The byte that the users of a semaphore lock where the file is the segment's as well: that of
+/// the project id, since each leads to another semaphore.
+fn users(project: u8) -> (u64, u64) {
+    (project.into(), 1)
+}
+
+pub(super) fn open_existing<K: Kernel>(
+    kernel: &K,
+    path: &Path,
+    sharing: Sharing,
+) -> Result<Fd, Errno> {
+    if sharing.is_for_semaphore() {
+        kernel.named_open(path, true)
+    } else {
+        kernel.open(path, Open::Existing)
+    }
+}
+
+pub(super) fn lock_file<K: Kernel>(
+    kernel: &K,
+    fd: Fd,
+    sharing: Sharing,
+    lock: FileLock,
+    wait: Wait,
+) -> Result<(), Errno> {
+    let Sharing::ForSemaphore(project) = sharing else {
+        return kernel.flock(fd, lock, wait);
+    };
+    let answer = kernel.range_lock(fd, users(project), lock, wait);
+    if answer.is_err() {
+        // As flock, which gives the old lock up before it asks for the new one.
+        let _ = kernel.range_lock(fd, users(project), FileLock::Unlock, Wait::No);
+    }
+    answer
+}
+
+impl<K: Kernel> KeyFile<K> {
+    /// Whether it leads to an object that is still there, besides the one that it was opened for.
+    pub(super) fn leads_to_another(&self) -> bool {
+        let found = |project: u8| {
+            let key = key::ftok(project, self.stat.dev, self.stat.ino);
+            let gone = Err(Errno::ENOENT);
+            let of_file = |other: &IpcKey| other << 8 == key << 8;
+            self.kernel.shm_find(key) != gone
+                || self.kernel.sem_find(key) != gone
+                // The same file, by another project id.
+                || self.kernel.shm_keys().iter().any(of_file)
+                || self.kernel.sem_keys().iter().any(of_file)
+        };
+        match self.sharing {
+            Sharing::No => false,
+            Sharing::ForSegment(project) | Sharing::ForSemaphore(project) => found(project),
+        }
+    }
+}
