@@ -6,7 +6,7 @@ use qshm::kernel::FileKind;
 
 use super::judge::{clean, clean_for_strangers};
 use super::programs::*;
-use super::{OTHER, SOME, everybody, members, roll, root, search, search_some, user};
+use super::{OTHER, everybody, members, roll, root, search, search_some, user};
 use crate::model::World;
 use crate::scenario::{Scenario, member, nothing_left};
 use crate::sim_process::{End, Program, SimProcess, User, run_alone};
@@ -105,11 +105,7 @@ fn scenario(name: &str, users: &[User], program: fn(&SimProcess)) -> Scenario {
 fn one_user_twice() {
     let users = [user(), user()];
     search(&scenario("come and go, user and user", &users, visit), 1);
-    search_some(
-        &scenario("lock, user and user", &users, lock_alone),
-        1,
-        SOME,
-    );
+    search_some(&scenario("lock, user and user", &users, lock_alone), 1, FEW);
     let name = "create else attach, user and user";
     search_some(&scenario(name, &users, logic), 1, FEW);
 }
