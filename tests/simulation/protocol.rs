@@ -24,7 +24,7 @@ pub const USER: u32 = 1000;
 pub const OTHER: u32 = 1001;
 
 /// How many states of a scenario that has millions.
-pub const SOME: usize = 150_000;
+pub const SOME: usize = 100_000;
 
 pub fn user() -> User {
     User::plain(USER)

@@ -12,7 +12,7 @@ use crate::scenario::{Scenario, member, nothing_left};
 use crate::sim_process::{End, Program, SimProcess, User, run_alone};
 
 /// How many states of a scenario that has millions; `QSHM_SOAK` looks at all.
-const FEW: usize = 60_000;
+const FEW: usize = 40_000;
 
 const SEGMENT: &str = "/dev/shm/Logic";
 const SEMAPHORE: &str = "/dev/shm/sem.Logic";
