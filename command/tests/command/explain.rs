@@ -146,6 +146,28 @@ fn another_ipc_namespace() {
     assert_eq!(bench.world.files().len(), 2, "{}", bench.world.state());
 }
 
+/// The objects here are a leftover; the files are also those of a live application elsewhere,
+/// whose lock would be another one than that of who starts next.
+#[test]
+fn key_files_that_another_ipc_namespace_shares_stay() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let program = crate::support::program("holder", Build::QT5);
+    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), Path::new(TEMP))
+        .arg("--ipc")
+        .arg(program)
+        .start();
+    inside.ask("key Logic");
+    assert_eq!(inside.ask("create 4"), "ok");
+    let files = bench.world.files();
+    let done = bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
+    assert!(text(&done).contains("removed segment"), "{done:#?}");
+    assert!(bench.world.semaphores().is_empty(), "{done:#?}");
+    assert_eq!(bench.world.files(), files, "{done:#?}");
+    assert_eq!(inside.ask("lock"), "ok");
+    assert_eq!(inside.ask("unlock"), "ok");
+}
+
 #[test]
 fn another_mount_namespace() {
     let Some(bench) = Bench::new() else { return };

@@ -213,7 +213,9 @@ impl Work<'_> {
             || survey::semaphores().iter().any(|row| leads(row.key));
         let Some(path) = path else { return };
         // Or by a program in another IPC namespace, whose objects can't be seen from here.
-        if !used && !self.machine.is_key_file_used(&file.stat) && file.is_in_place() {
+        let elsewhere = self.machine.is_key_file_used(&file.stat)
+            || self.machine.may_be_shared_elsewhere(path, &file.stat);
+        if !used && !elsewhere && file.is_in_place() {
             // Under the lock, and never one that holds something: a native key may be any file.
             if file.stat.size == 0 && survey::unlink_same(path, &file.stat).is_ok() {
                 self.removed.push(file_name(path));
