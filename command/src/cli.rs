@@ -98,7 +98,7 @@ pub struct Status {
 #[derive(Args, Debug)]
 pub struct Explain {
     /// The key, as the program gives it to setKey(), or a native key: a path, systemv:PATH,
-    /// posix:/NAME
+    /// systemv-33:PATH (the project id in decimal), posix:/NAME
     pub key: String,
 
     /// Print JSON, in the form that docs/command.md describes

@@ -9,6 +9,9 @@ use crate::cli::Repair;
 use crate::output::{self, Failure, IN_THE_WAY, Outcome, harmless};
 
 pub fn run(arguments: &Repair) -> Outcome {
+    for key in &arguments.keys {
+        output::check_key(key)?;
+    }
     let machine = Machine::look(&Viewer::current(), &arguments.keys);
     let mut code = 0;
     // Said at the end: who stops reading does not stop the work.
@@ -113,7 +116,9 @@ fn words(entry: &Entry, left: &Left) -> String {
 fn doubt_words(doubt: &Doubt) -> &'static str {
     match doubt {
         Doubt::Held => "a process is inside its lock",
-        Doubt::NoKeyFile => "its key file is gone, so it may not be Qt's",
+        Doubt::NoKeyFile => {
+            "its key file is not to be seen, so it may not be Qt's; qshm explain KEY tells how to remove it"
+        }
         Doubt::StrangeFile => "what stands in the place of its key file is none",
         Doubt::MayBeOpen => "somebody may have it open",
         Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",

@@ -50,9 +50,14 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
     let found = entries.iter().any(|entry| entry.state != State::FileAlone);
     surroundings::tell(machine, key, found, &mut told);
     let answer = answer(&entries, told.barred);
+    let mut blocking = entries.iter().filter(|entry| entry.in_the_way);
+    let guessed = blocking.all(Entry::is_guess);
     let first = match answer {
         Answer::Yes if found => "You can use it.",
         Answer::Yes => "You can use it: nothing of this key is in the way.",
+        Answer::OnlyWithQshm if guessed => {
+            "You may not be able to use it with Qt alone. A program with qshm starts all the same."
+        }
         Answer::OnlyWithQshm => {
             "You can't use it with Qt alone. A program with qshm starts all the same."
         }

@@ -44,6 +44,7 @@ pub use entry::{
 };
 pub use guess::KeyGuess;
 pub(crate) use native::in_the_way as file_in_the_way;
+pub use native::is_malformed;
 
 /// Who looks: whose rights count for "can I use it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,14 +154,16 @@ impl Machine {
         let mut entries: Vec<Entry> = self
             .entries()
             .into_iter()
-            .filter(|entry| native::is_of_key(entry, key))
+            .filter(|entry| native::is_of_key(entry, key) && native::has_project(entry, key))
             .collect();
         for entry in &mut entries {
             native::name_it(entry, key);
         }
         let mut add = |found: Vec<Entry>| {
             for entry in found {
-                if !entries.iter().any(|known| known.is_same(&entry)) {
+                let known =
+                    entries.iter().any(|known| known.is_same(&entry)) || entry.is_within(&entries);
+                if !known && native::has_project(&entry, key) {
                     entries.push(entry);
                 }
             }

@@ -99,6 +99,43 @@ fn a_semaphore_without_segment_goes_if_it_is_named() {
     bench.world.assert_clean();
 }
 
+/// The path of a Qt key's own file is the same thing, once.
+#[test]
+fn a_key_file_names_its_pair() {
+    let Some(bench) = Bench::new() else { return };
+    for turn in 0..2 {
+        bench.leftover(Build::QT5, User::Root, "Logic");
+        let mut files = bench.world.files();
+        files.sort();
+        let path = format!("{TEMP}/{}", files[turn]);
+        let told = text(&bench.qshm(User::Root, &["explain", &path]));
+        assert!(!told.contains("6.6 or later"), "{told}");
+        let done = bench.qshm(User::Root, &["repair", "--yes", &path]);
+        code(&done, 0);
+        assert_eq!(done.lines.len(), 4, "{done:#?}");
+        bench.world.assert_clean();
+    }
+}
+
+/// A typing error must not remove what was to be kept.
+#[test]
+fn a_policy_that_is_not_understood_removes_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let wrong = |arguments: &[&str]| {
+        let command = bench.command(User::Root, arguments);
+        command.env("QSHM_LEFTOVER", "KEEP").run()
+    };
+    let refused = wrong(&["repair", "--yes", "Logic"]);
+    code(&refused, 2);
+    let said = "QSHM_LEFTOVER=KEEP is not understood";
+    assert!(refused.stderr.contains(said), "{refused:#?}");
+    assert_eq!(bench.world.segments().len(), 1);
+    let looked = wrong(&["status"]);
+    code(&looked, 0);
+    assert!(looked.stderr.contains(said), "{looked:#?}");
+}
+
 #[test]
 fn nobody_is_asked_where_nobody_is() {
     let Some(bench) = Bench::new() else { return };

@@ -154,8 +154,9 @@ fn tell_files(entry: &Entry, told: &mut Told) {
         }
     } else if entry.files.is_empty() && entry.backend == Backend::SystemV {
         told.say(
-            "Its key file is gone, so that no program finds it any more; only the first byte of \
-             its key says that it may belong to this key.",
+            "Its key file is not in any temp directory that can be seen from here; only the first \
+             byte of its key says that it may belong to this key. If the file is gone, programs \
+             find the object again once a new key file gets the same number.",
         );
     }
 }
@@ -191,6 +192,14 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
         ),
         Backend::Posix => "A program with qshm steps aside to a place of its own and starts".into(),
     };
+    if entry.is_guess() {
+        told.say(format!(
+            "{me} may not use it. Where its key file is, or a new one gets the same number (as ext4 \
+             does at once), create() and attach() of Qt alone fail with PermissionDenied (\"unable \
+             to set key on lock\"). {aside}."
+        ));
+        return;
+    }
     let other = entry.owner().map_or_else(String::new, |(uid, _)| user(uid));
     if entry.state == State::Live {
         told.say(format!(

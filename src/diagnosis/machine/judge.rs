@@ -1,7 +1,7 @@
 //! What an entry is, whether it is in the viewer's way, and what there is to do about it.
 
 use super::directories::DirectoryKind;
-use super::entry::{Backend, Doubt, Entry, FileFound, Remedy, SemaphoreFound, State};
+use super::entry::{Doubt, Entry, FileFound, Remedy, SemaphoreFound, State};
 use super::{Machine, Viewer};
 use crate::access::grants;
 use crate::kernel::{IpcPerm, Kernel as _, Linux};
@@ -65,17 +65,18 @@ pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
             .semaphore
             .as_ref()
             .is_some_and(|semaphore| barred(&semaphore.perm));
-    match (&entry.directory, entry.backend) {
-        (None, Backend::Posix) => objects,
-        (Some((directory, DirectoryKind::Temp)), _) => {
+    match &entry.directory {
+        // A System V one without a key file nobody finds, until one gets the number of the old
+        // file: ext4 gives it to the next one.
+        None => objects,
+        Some((directory, DirectoryKind::Temp)) => {
             let theirs = *directory == key::temp_dir() || directory.as_os_str() == "/tmp";
             let bad = |file: &FileFound| file.fault.is_some() || !viewer.may_open(file);
             let deleted = entry.files.iter().any(|file| file.deleted);
             let alone = entry.state == State::FileAlone;
             theirs && !deleted && (objects || alone && entry.files.iter().any(bad))
         }
-        // Nobody finds an object without its key file.
-        (None, Backend::SystemV) | (Some(_), _) => false,
+        Some(_) => false,
     }
 }
 
