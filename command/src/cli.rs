@@ -51,7 +51,7 @@ pub enum Command {
     /// Say whether a key can be used, and if not, why
     ///
     /// Says in sentences which object is in the way, whose it is, since when, who is attached,
-    /// and what to do. Exit code 1: it can't be used with Qt alone.
+    /// and what to do. Exit code 1: it can't be used with Qt alone, or not at all now.
     #[command(after_help = "Example: qshm explain Logic")]
     Explain(Explain),
 

@@ -187,6 +187,25 @@ impl Machine {
         })
     }
 
+    /// The directory where programs of this environment look for the key files of a key, and these;
+    /// `None`: a POSIX key, which has none.
+    pub(crate) fn place_of(key: &str) -> Option<(PathBuf, Vec<PathBuf>)> {
+        if native::is_posix(key) {
+            return None;
+        }
+        if let Some(path) = native::path(key) {
+            return Some((path.parent()?.to_owned(), vec![path]));
+        }
+        let mut directory = key::temp_dir();
+        if directory.as_os_str().is_empty() {
+            directory = std::env::var_os("TMPDIR").map_or("/tmp".into(), PathBuf::from);
+        }
+        let rest = guess::rest_of_key(key)?;
+        let names = [key::SEGMENT_PREFIX, key::SEMAPHORE_PREFIX];
+        let names = names.map(|prefix| directory.join(format!("{prefix}{rest}")));
+        Some((directory, names.into()))
+    }
+
     /// Whether this is the `key_t` that some Qt makes of one of the key's files.
     pub(crate) fn is_key_of(&self, key: &str, number: IpcKey) -> bool {
         number != 0

@@ -112,6 +112,8 @@ pub struct FileFound {
     pub born: i64,
     /// Unlinked already; processes still have it open.
     pub deleted: bool,
+    /// A symbolic link whose end can't be reached: the one thing that Qt makes no key of.
+    pub leads_nowhere: bool,
     /// What is wrong with it, if it can't serve as a key file.
     pub(crate) fault: Option<FileFault>,
 }

@@ -24,7 +24,7 @@ impl Viewer {
     }
 
     /// Whether programs that the viewer starts may open a key file.
-    fn may_open(&self, file: &FileFound) -> bool {
+    pub(crate) fn may_open(&self, file: &FileFound) -> bool {
         let perm = IpcPerm {
             uid: file.uid,
             gid: file.gid,
@@ -40,6 +40,12 @@ impl Viewer {
 /// Judges a System V entry whose objects, files and users are known.
 pub(super) fn judge(machine: &Machine, entry: &mut Entry) {
     entry.state = state(entry);
+    if entry.state == State::SemaphoreAlone {
+        // 0 is no taken lock there, but a usual start of one that signals.
+        if let Some(semaphore) = &mut entry.semaphore {
+            semaphore.holder = None;
+        }
+    }
     entry.in_the_way = in_the_way(machine, entry);
     entry.remedy = remedy(machine, entry);
 }
@@ -71,9 +77,10 @@ pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
         None => objects,
         Some((directory, DirectoryKind::Temp)) => {
             let theirs = *directory == key::temp_dir() || directory.as_os_str() == "/tmp";
-            let bad = |file: &FileFound| file.fault.is_some() || !viewer.may_open(file);
             let deleted = entry.files.iter().any(|file| file.deleted);
             let alone = entry.state == State::FileAlone;
+            // Of any other file Qt makes a key, whatever it is and whosever.
+            let bad = |file: &FileFound| file.leads_nowhere;
             theirs && !deleted && (objects || alone && entry.files.iter().any(bad))
         }
         Some(_) => false,

@@ -51,6 +51,11 @@ pub fn is_malformed(key: &str) -> bool {
     }
 }
 
+/// Whether it is of type `posix`.
+pub(super) fn is_posix(key: &str) -> bool {
+    matches!(typed(key), Typed::Yes(Type::Posix, _))
+}
+
 /// Whether an entry's project id is one that the native key means; one without a type means all.
 pub(super) fn has_project(entry: &Entry, key: &str) -> bool {
     let Typed::Yes(Type::SystemV(project), _) = typed(key) else {

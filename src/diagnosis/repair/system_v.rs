@@ -183,11 +183,11 @@ impl Work<'_> {
             return Err(Left::InUse);
         }
         if self.courtesy != Some(id) {
-            if is_held(&kernel, id) {
-                return Err(Left::InDoubt(Doubt::Held));
-            }
             // Of one that stands alone, the value is somebody's unless it is that of a free lock.
             let alone = self.entry.state == State::SemaphoreAlone;
+            if !alone && is_held(&kernel, id) {
+                return Err(Left::InDoubt(Doubt::Held));
+            }
             if alone && kernel.sem_op(id, -1, Wait::No).is_ok() {
                 self.courtesy = Some(id);
             } else if alone {
