@@ -25,7 +25,13 @@ pub fn run(arguments: &Repair) -> Outcome {
                 .map(|entry| (entry, false)),
         );
     }
+    let mut keys: Vec<&String> = Vec::new();
     for key in &arguments.keys {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    for key in keys {
         let entries = machine.entries_of(key);
         if entries.is_empty() {
             lines.push(format!("{}: nothing is there", harmless(key)));
@@ -68,7 +74,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         }
         if let Some(left) = &done.left {
             lines.push(format!("{name}: {}", words(entry, left)));
-            if !matches!(left, Left::InUse) || entry.in_the_way {
+            if !matches!(left, Left::InUse) || entry.in_the_way || *named {
                 code = IN_THE_WAY;
             }
         }

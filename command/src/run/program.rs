@@ -35,7 +35,8 @@ pub fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name));
     }
-    let path = env::var_os("PATH")?;
+    // As execvp(3) does without it.
+    let path = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     let runnable = |path: &PathBuf| {
         let found = fs::metadata(path);
         found.is_ok_and(|data| data.is_file() && data.mode() & 0o111 != 0)

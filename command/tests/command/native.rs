@@ -36,7 +36,7 @@ fn posix_leftovers_are_found_explained_and_repaired() {
         let said = text(&bench.qshm(user, &["status"]));
         assert!(said.contains("Logic") && said.contains("live"), "{said}");
         let refused = bench.qshm(user, &["repair", "--yes", "Logic"]);
-        code(&refused, 0);
+        code(&refused, 1);
         assert!(text(&refused).contains("in use"), "{refused:#?}");
         assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
     }

@@ -19,11 +19,15 @@ fn what_is_live_is_left_alone_also_if_named() {
         .start();
     assert_eq!(semaphore.ask("sem signal 3 create"), "ok");
     for user in [User::Root, User::ALICE] {
-        for arguments in [
-            vec!["repair", "--yes"],
-            vec!["repair", "--yes", "Logic", "signal"],
+        for (arguments, expected) in [
+            (vec!["repair", "--yes"], 0),
+            (vec!["repair", "--yes", "Logic", "signal", "Logic"], 1),
         ] {
-            bench.qshm(user, &arguments);
+            let done = bench.qshm(user, &arguments);
+            code(&done, expected);
+            let said = done.lines.iter().filter(|line| line.starts_with("Logic:"));
+            // The temp directory has two paths here.
+            assert!(said.count() <= 2, "{done:#?}");
             assert_eq!(bench.world.segments().len(), 1);
             assert_eq!(bench.world.semaphores().len(), 2);
         }

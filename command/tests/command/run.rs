@@ -113,6 +113,11 @@ fn a_program_without_qt_is_left_alone_and_that_is_said() {
         .env("QSHM_PRELOAD", preload())
         .run();
     assert_eq!((quiet.status.code(), quiet.stderr.as_str()), (Some(0), ""));
+    let without = bench
+        .command(User::ALICE, &["run", "--quiet", "true"])
+        .env("QSHM_PRELOAD", preload())
+        .without("PATH");
+    code(&without.run(), 0);
     // Its options are its own.
     let done = run(&bench, User::ALICE, &["echo", "--quiet", "-n"]).run();
     assert_eq!(text(&done), "--quiet -n");

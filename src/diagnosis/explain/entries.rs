@@ -56,9 +56,10 @@ fn name_of_semaphore(semaphore: &SemaphoreFound) -> String {
 fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) -> String {
     let qt = entry.qt_sentence();
     let made = format!(
-        "{}, {} bytes, {}, made {} ago by Qt {qt}",
+        "{}, {} {}, {}, made {} ago by Qt {qt}",
         name_of_segment(segment),
         segment.size,
+        if segment.size == 1 { "byte" } else { "bytes" },
         ownership(Some(segment.perm)),
         age(machine.now - segment.changed),
     );
@@ -70,7 +71,8 @@ fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) ->
         .collect();
     let hidden = match entry.users.hidden {
         0 => String::new(),
-        count if seen.is_empty() => format!("{count} process(es) that can't be seen from here"),
+        1 if seen.is_empty() => "1 process that can't be seen from here".to_owned(),
+        count if seen.is_empty() => format!("{count} processes that can't be seen from here"),
         count => format!(" and {count} more that can't be seen from here"),
     };
     match entry.state {
@@ -342,9 +344,42 @@ fn ids(entry: &Entry) -> String {
 /// A key as a shell takes it.
 fn quoted_key(key: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/:+@".contains(c);
-    if !key.is_empty() && key.chars().all(harmless) && !key.starts_with('-') {
-        key.to_owned()
+    // Else it would be an option.
+    let before = if key.starts_with('-') { "-- " } else { "" };
+    if !key.is_empty() && key.chars().all(harmless) {
+        format!("{before}{key}")
+    } else if key.chars().any(char::is_control) {
+        let escaped: String = key
+            .chars()
+            .map(|c| match c {
+                '\\' | '\'' => format!("\\{c}"),
+                c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+                c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+                c => c.to_string(),
+            })
+            .collect();
+        format!("{before}$'{escaped}'")
     } else {
-        format!("'{}'", key.replace('\'', "'\\''"))
+        format!("{before}'{}'", key.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted_key;
+
+    #[test]
+    fn advice_can_be_pasted() {
+        for (key, quoted) in [
+            ("Logic", "Logic"),
+            ("two words", "'two words'"),
+            ("it's", "'it'\\''s'"),
+            ("-n", "-- -n"),
+            ("-a b", "-- '-a b'"),
+            ("a\nb'\u{9b}", "$'a\\x0ab\\'\\u009b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted_key(key), quoted);
+        }
     }
 }
