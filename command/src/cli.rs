@@ -78,7 +78,8 @@ pub enum Command {
     /// Run a program that was not built with qshm, with qshm in Qt's place
     ///
     /// Preloads libqshm-preload.so into the program and what it starts. Exit code and signal are
-    /// the program's own. Nothing changes for a program without Qt.
+    /// the program's own. Nothing changes for a program without Qt. QSHM_PRELOAD names another
+    /// library than the installed one; the QSHM_* variables of the README count as usual.
     #[command(after_help = "Example: qshm run -- ./Logic --verbose")]
     Run(Run),
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use qshm::diagnosis::machine::{Doubt, Entry, Machine, Viewer};
+use qshm::diagnosis::machine::{Doubt, Entry, Machine, State, Viewer};
 use qshm::diagnosis::repair::{self, Left};
 
 use crate::cli::Repair;
@@ -39,7 +39,15 @@ pub fn run(arguments: &Repair) -> Outcome {
         work.extend(entries.into_iter().map(|entry| (entry, true)));
     }
     if work.is_empty() && arguments.keys.is_empty() {
-        lines.push("Nothing is left behind.".to_owned());
+        let alone = |entry: &Entry| entry.state == State::SemaphoreAlone;
+        lines.push(if machine.entries().iter().any(alone) {
+            // Nothing shows whether somebody has it open.
+            "Nothing is left behind beyond doubt; a semaphore without segment goes only if its key \
+             is named."
+                .to_owned()
+        } else {
+            "Nothing is left behind.".to_owned()
+        });
     }
     let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
     let mut planned: Vec<String> = Vec::new();
@@ -48,6 +56,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         .filter(|(entry, named)| removable(entry, *named))
     {
         for object in repair::plan(entry, *named).removed {
+            let object = format!("{}: {object}", entry.name());
             // A key that is named twice.
             if !planned.contains(&object) {
                 planned.push(object);

@@ -96,7 +96,12 @@ fn a_semaphore_without_segment_goes_if_it_is_named() {
     let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
     code(&told, 1);
     assert!(text(&told).contains("sudo qshm repair Logic"), "{told:#?}");
-    bench.qshm(User::Root, &["repair", "--yes"]);
+    // As its owner, in whose way it is not.
+    let unnamed = text(&bench.qshm(User::Root, &["repair", "--yes"]));
+    assert!(
+        unnamed.contains("goes only if its key is named"),
+        "{unnamed}"
+    );
     assert_eq!(bench.world.semaphores().len(), 1);
     let done = bench.alone(&["repair", "--yes", "Logic"]);
     assert!(text(&done).contains("removed semaphore"), "{done:#?}");
@@ -157,6 +162,7 @@ fn nobody_is_asked_where_nobody_is() {
         asked.say(answer);
         let done = asked.finish(crate::support::DEADLINE);
         assert!(text(&done).contains("This will be removed"), "{done:#?}");
+        assert!(text(&done).contains("  Logic: segment"), "{done:#?}");
         assert_eq!(bench.world.segments().len(), left, "{answer:?}: {done:#?}");
     }
 }
