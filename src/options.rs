@@ -170,6 +170,25 @@ static ENVIRONMENT: Lazy<OptionsUpdate> = Lazy::new(|| {
     }
 });
 
+/// The variables of the environment whose values are not understood, each as `NAME=VALUE`.
+pub fn not_understood() -> Vec<String> {
+    let names = [
+        "QSHM_ACCESS",
+        "QSHM_LEFTOVER",
+        "QSHM_IN_THE_WAY",
+        "QSHM_QT",
+        "QSHM_LOCK_WAIT",
+    ];
+    let wrong = names.into_iter().filter_map(|name| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+        let value = value.to_string_lossy().into_owned();
+        let alone = |other: &str| (other == name).then(|| value.clone());
+        let update = OptionsUpdate::from_environment(alone);
+        (update == OptionsUpdate::default()).then(|| format!("{name}={value}"))
+    });
+    wrong.collect()
+}
+
 /// Sets policies for all objects of this process; those that `update` leaves out stay.
 pub fn set_process_options(update: OptionsUpdate) {
     let mut process = PROCESS.write().unwrap_or_else(PoisonError::into_inner);

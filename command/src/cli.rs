@@ -51,7 +51,7 @@ pub enum Command {
     /// Say whether a key can be used, and if not, why
     ///
     /// Says in sentences which object is in the way, whose it is, since when, who is attached,
-    /// and what to do. Exit code 1: it can't be used with Qt alone.
+    /// and what to do. Exit code 1: it can't be used with Qt alone, or not at all now.
     #[command(after_help = "Example: qshm explain Logic")]
     Explain(Explain),
 
@@ -78,7 +78,8 @@ pub enum Command {
     /// Run a program that was not built with qshm, with qshm in Qt's place
     ///
     /// Preloads libqshm-preload.so into the program and what it starts. Exit code and signal are
-    /// the program's own. Nothing changes for a program without Qt.
+    /// the program's own. Nothing changes for a program without Qt. QSHM_PRELOAD names another
+    /// library than the installed one; the QSHM_* variables of the README count as usual.
     #[command(after_help = "Example: qshm run -- ./Logic --verbose")]
     Run(Run),
 }
@@ -98,7 +99,7 @@ pub struct Status {
 #[derive(Args, Debug)]
 pub struct Explain {
     /// The key, as the program gives it to setKey(), or a native key: a path, systemv:PATH,
-    /// posix:/NAME
+    /// systemv-33:PATH (the project id in decimal), posix:/NAME
     pub key: String,
 
     /// Print JSON, in the form that docs/command.md describes

@@ -8,6 +8,7 @@ use crate::json;
 use crate::output::{self, IN_THE_WAY, Outcome, harmless, wrap};
 
 pub fn run(arguments: &Explain) -> Outcome {
+    output::check_key(&arguments.key)?;
     let machine = Machine::look(&Viewer::current(), std::slice::from_ref(&arguments.key));
     let told = explain_key(&machine, &arguments.key);
     if arguments.json {

@@ -5,7 +5,7 @@ mod cli;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate_to};
@@ -18,6 +18,7 @@ fn main() -> io::Result<()> {
     let man = folder.join("man");
     fs::create_dir_all(&man)?;
     clap_mangen::generate_to(command.clone(), &man)?;
+    name_sections(&man)?;
     for (shell, name) in [
         (Shell::Bash, "bash"),
         (Shell::Zsh, "zsh"),
@@ -30,6 +31,21 @@ fn main() -> io::Result<()> {
             // Where bash looks for it.
             fs::rename(file, target.join("qshm"))?;
         }
+    }
+    Ok(())
+}
+
+/// What stands behind the help is "EXTRA" to clap; man-pages(7) has names for it.
+fn name_sections(man: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(man)? {
+        let path = entry?.path();
+        let name = if path.ends_with("qshm.1") {
+            "\"EXIT STATUS\""
+        } else {
+            "EXAMPLES"
+        };
+        let page = fs::read_to_string(&path)?;
+        fs::write(&path, page.replace(".SH EXTRA", &format!(".SH {name}")))?;
     }
     Ok(())
 }

@@ -11,8 +11,14 @@ use crate::json;
 use crate::output::{self, Failure, Outcome, harmless};
 
 pub fn run(arguments: &Key) -> Outcome {
-    let Some(generation) = Generation::from_version(&arguments.qt) else {
-        return Err(Failure::Said(format!(
+    // The classes came with 4.4.
+    let too_old = ["4.0", "4.1", "4.2", "4.3"].into_iter().any(|old| {
+        let rest = arguments.qt.strip_prefix(old);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    });
+    let generation = Generation::from_version(&arguments.qt).filter(|_| !too_old);
+    let Some(generation) = generation else {
+        return Err(Failure::Usage(format!(
             "{} is no version of Qt that has these classes, such as 5.15",
             harmless(&arguments.qt)
         )));
@@ -48,6 +54,9 @@ pub fn run(arguments: &Key) -> Outcome {
     if let Some(posix) = &keys.posix {
         line("POSIX segment", &posix.segment);
         line("POSIX semaphore", &posix.semaphore);
+    }
+    if arguments.key.is_empty() {
+        line("", "an empty key leads nowhere: Qt says KeyError");
     }
     if keys.too_long {
         line("", "a name is longer than 255 bytes: Qt says KeyError");

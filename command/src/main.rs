@@ -31,6 +31,21 @@ fn main() -> ExitCode {
             return ExitCode::from(output::WRONG_USAGE);
         }
     };
+    let wrong = qshm::options::not_understood();
+    let keeps = |text: &&String| text.starts_with("QSHM_LEFTOVER=");
+    if let (Command::Repair(_), Some(text)) = (&cli.command, wrong.iter().find(keeps)) {
+        // Meant to keep something, perhaps.
+        let text = output::harmless(text);
+        complain(&format!("{text} is not understood: keep or discard"));
+        return ExitCode::from(output::WRONG_USAGE);
+    }
+    // A program that is run says it by itself.
+    if !matches!(cli.command, Command::Run(_)) {
+        for text in &wrong {
+            let text = output::harmless(text);
+            complain(&format!("{text} is not understood and is ignored"));
+        }
+    }
     let done = match cli.command {
         Command::Status(arguments) => status::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -43,6 +58,10 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         // Whoever read has seen enough: `qshm status | head -1`.
         Err(Failure::Closed) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => {
+            complain(&text);
+            ExitCode::from(output::WRONG_USAGE)
+        }
         Err(Failure::Said(text)) => {
             complain(&text);
             ExitCode::from(output::FAILED)

@@ -17,8 +17,21 @@ pub const FAILED: u8 = 3;
 pub enum Failure {
     /// Standard output was closed.
     Closed,
+    /// What was asked for can't be meant, and this is to be said.
+    Usage(String),
     /// This is to be said.
     Said(String),
+}
+
+/// Refuses what has the form of a native key and is none.
+pub fn check_key(key: &str) -> Result<(), Failure> {
+    if qshm::diagnosis::machine::is_malformed(key) {
+        return Err(Failure::Usage(format!(
+            "{} is no native key: systemv:PATH, systemv-33:PATH (1 to 255), posix:/NAME",
+            harmless(key)
+        )));
+    }
+    Ok(())
 }
 
 /// The exit code, or a failure.

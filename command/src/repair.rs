@@ -2,13 +2,16 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-use qshm::diagnosis::machine::{Doubt, Entry, Machine, Viewer};
+use qshm::diagnosis::machine::{Doubt, Entry, Machine, State, Viewer};
 use qshm::diagnosis::repair::{self, Left};
 
 use crate::cli::Repair;
 use crate::output::{self, Failure, IN_THE_WAY, Outcome, harmless};
 
 pub fn run(arguments: &Repair) -> Outcome {
+    for key in &arguments.keys {
+        output::check_key(key)?;
+    }
     let machine = Machine::look(&Viewer::current(), &arguments.keys);
     let mut code = 0;
     // Said at the end: who stops reading does not stop the work.
@@ -22,7 +25,13 @@ pub fn run(arguments: &Repair) -> Outcome {
                 .map(|entry| (entry, false)),
         );
     }
+    let mut keys: Vec<&String> = Vec::new();
     for key in &arguments.keys {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    for key in keys {
         let entries = machine.entries_of(key);
         if entries.is_empty() {
             lines.push(format!("{}: nothing is there", harmless(key)));
@@ -30,7 +39,15 @@ pub fn run(arguments: &Repair) -> Outcome {
         work.extend(entries.into_iter().map(|entry| (entry, true)));
     }
     if work.is_empty() && arguments.keys.is_empty() {
-        lines.push("Nothing is left behind.".to_owned());
+        let alone = |entry: &Entry| entry.state == State::SemaphoreAlone;
+        lines.push(if machine.entries().iter().any(alone) {
+            // Nothing shows whether somebody has it open.
+            "Nothing is left behind beyond doubt; a semaphore without segment goes only if its key \
+             is named."
+                .to_owned()
+        } else {
+            "Nothing is left behind.".to_owned()
+        });
     }
     let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
     let mut planned: Vec<String> = Vec::new();
@@ -39,6 +56,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         .filter(|(entry, named)| removable(entry, *named))
     {
         for object in repair::plan(entry, *named).removed {
+            let object = format!("{}: {object}", entry.name());
             // A key that is named twice.
             if !planned.contains(&object) {
                 planned.push(object);
@@ -65,7 +83,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         }
         if let Some(left) = &done.left {
             lines.push(format!("{name}: {}", words(entry, left)));
-            if !matches!(left, Left::InUse) || entry.in_the_way {
+            if !matches!(left, Left::InUse) || entry.in_the_way || *named {
                 code = IN_THE_WAY;
             }
         }
@@ -113,7 +131,9 @@ fn words(entry: &Entry, left: &Left) -> String {
 fn doubt_words(doubt: &Doubt) -> &'static str {
     match doubt {
         Doubt::Held => "a process is inside its lock",
-        Doubt::NoKeyFile => "its key file is gone, so it may not be Qt's",
+        Doubt::NoKeyFile => {
+            "its key file is not to be seen, so it may not be Qt's; qshm explain KEY tells how to remove it"
+        }
         Doubt::StrangeFile => "what stands in the place of its key file is none",
         Doubt::MayBeOpen => "somebody may have it open",
         Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",

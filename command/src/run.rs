@@ -68,6 +68,10 @@ fn note(name: &OsStr) -> Option<String> {
              runs as it is",
             harmless(&whose)
         )),
+        Nature::Capable => Some(format!(
+            "{shown} has capabilities of its own (setcap): ld.so preloads nothing into such \
+             programs, so it runs as it is"
+        )),
         Nature::Static => Some(format!(
             "{shown} is linked statically: nothing can be preloaded, so it runs as it is"
         )),

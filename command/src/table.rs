@@ -152,7 +152,9 @@ fn state(entry: &Entry) -> String {
     } else {
         ""
     };
-    let way = if entry.in_the_way {
+    let way = if entry.in_the_way && entry.is_guess() {
+        ", may be in your way"
+    } else if entry.in_the_way {
         ", in your way"
     } else {
         ""

@@ -3,7 +3,7 @@
 mod entries;
 mod surroundings;
 
-use super::machine::{Entry, Machine, Remedy, State};
+use super::machine::{Entry, Machine, State};
 
 /// Whether programs of the viewer can use the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,20 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
     }
     let found = entries.iter().any(|entry| entry.state != State::FileAlone);
     surroundings::tell(machine, key, found, &mut told);
-    let answer = answer(&entries, told.barred);
+    let answer = answer(&entries, told.barred || told.stopped);
+    let mut blocking = entries.iter().filter(|entry| entry.in_the_way);
+    let guessed = blocking.all(Entry::is_guess);
     let first = match answer {
         Answer::Yes if found => "You can use it.",
         Answer::Yes => "You can use it: nothing of this key is in the way.",
+        Answer::OnlyWithQshm if guessed => {
+            "You may not be able to use it with Qt alone. A program with qshm starts all the same."
+        }
         Answer::OnlyWithQshm => {
             "You can't use it with Qt alone. A program with qshm starts all the same."
+        }
+        Answer::No if told.stopped && !told.barred => {
+            "You can't use it now: who holds its lock is stopped."
         }
         Answer::No => "You can't use it.",
     };
@@ -75,6 +83,8 @@ struct Told {
     advice: Vec<String>,
     /// A limit or a file stops also programs with qshm.
     barred: bool,
+    /// Who is inside the lock is stopped, and nobody can go on until it does.
+    stopped: bool,
 }
 
 impl Told {
@@ -91,12 +101,9 @@ impl Told {
 }
 
 fn answer(entries: &[Entry], barred: bool) -> Answer {
-    let blocks = |entry: &Entry| entry.in_the_way;
-    // Qt's own create() says AlreadyExists of it; a program that then attaches goes on.
-    let left = |entry: &Entry| entry.state == State::Leftover && entry.remedy == Remedy::Remove;
     if barred {
         Answer::No
-    } else if entries.iter().any(|entry| blocks(entry) && !left(entry)) {
+    } else if entries.iter().any(|entry| entry.in_the_way) {
         Answer::OnlyWithQshm
     } else {
         Answer::Yes

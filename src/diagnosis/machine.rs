@@ -44,6 +44,7 @@ pub use entry::{
 };
 pub use guess::KeyGuess;
 pub(crate) use native::in_the_way as file_in_the_way;
+pub use native::is_malformed;
 
 /// Who looks: whose rights count for "can I use it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,14 +154,16 @@ impl Machine {
         let mut entries: Vec<Entry> = self
             .entries()
             .into_iter()
-            .filter(|entry| native::is_of_key(entry, key))
+            .filter(|entry| native::is_of_key(entry, key) && native::has_project(entry, key))
             .collect();
         for entry in &mut entries {
             native::name_it(entry, key);
         }
         let mut add = |found: Vec<Entry>| {
             for entry in found {
-                if !entries.iter().any(|known| known.is_same(&entry)) {
+                let known =
+                    entries.iter().any(|known| known.is_same(&entry)) || entry.is_within(&entries);
+                if !known && native::has_project(&entry, key) {
                     entries.push(entry);
                 }
             }
@@ -182,6 +185,25 @@ impl Machine {
             parts.is_some_and(|(_, of_file)| Some(of_file) == rest.as_deref())
                 || Some(&file.path) == given.as_ref()
         })
+    }
+
+    /// The directory where programs of this environment look for the key files of a key, and these;
+    /// `None`: a POSIX key, which has none.
+    pub(crate) fn place_of(key: &str) -> Option<(PathBuf, Vec<PathBuf>)> {
+        if native::is_posix(key) {
+            return None;
+        }
+        if let Some(path) = native::path(key) {
+            return Some((path.parent()?.to_owned(), vec![path]));
+        }
+        let mut directory = key::temp_dir();
+        if directory.as_os_str().is_empty() {
+            directory = std::env::var_os("TMPDIR").map_or("/tmp".into(), PathBuf::from);
+        }
+        let rest = guess::rest_of_key(key)?;
+        let names = [key::SEGMENT_PREFIX, key::SEMAPHORE_PREFIX];
+        let names = names.map(|prefix| directory.join(format!("{prefix}{rest}")));
+        Some((directory, names.into()))
     }
 
     /// Whether this is the `key_t` that some Qt makes of one of the key's files.

@@ -22,7 +22,7 @@ def kind(text):
     if text == "posix":
         return Type.PosixRealtime
     number = text.partition("-")[2]
-    return Type(int(number, 16)) if number else Type.SystemV
+    return Type(int(number)) if number else Type.SystemV
 
 
 def main():

@@ -4,6 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::program::check_library;
+
 const NAME: &str = "libqshm-preload.so";
 
 /// The library: `$QSHM_PRELOAD`, else the one that was built or installed with this command.
@@ -24,6 +26,8 @@ pub fn find() -> Result<PathBuf, String> {
             )
         })?
     };
+    // ld.so would complain and run the program without it.
+    check_library(&found).map_err(|why| format!("{}: {why}", found.display()))?;
     // ld.so takes both for the end of a name.
     if found.to_string_lossy().contains([' ', ':']) {
         return Err(format!(

@@ -16,6 +16,8 @@ use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 pub enum Nature {
     /// Set-user-ID or set-group-ID, of this user or group.
     Privileged(String),
+    /// It has capabilities of its own.
+    Capable,
     /// It has no dynamic linker.
     Static,
     /// Its dynamic linker takes no library of ours.
@@ -33,7 +35,8 @@ pub fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(name));
     }
-    let path = env::var_os("PATH")?;
+    // As execvp(3) does without it.
+    let path = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     let runnable = |path: &PathBuf| {
         let found = fs::metadata(path);
         found.is_ok_and(|data| data.is_file() && data.mode() & 0o111 != 0)
@@ -47,6 +50,9 @@ pub fn find(name: &OsStr) -> Option<PathBuf> {
 pub fn nature(path: &Path) -> Nature {
     if let Some(whose) = privileged(path) {
         return Nature::Privileged(whose);
+    }
+    if has_capabilities(path) {
+        return Nature::Capable;
     }
     let Ok(file) = File::open(path) else {
         return Nature::Unknown;
@@ -89,6 +95,22 @@ fn privileged(path: &Path) -> Option<String> {
         ));
     }
     None
+}
+
+/// Whether it gets capabilities that the caller does not have, see capabilities(7).
+fn has_capabilities(path: &Path) -> bool {
+    let mut value = [0_u8; 64];
+    !geteuid().is_root() && rustix::fs::getxattr(path, "security.capability", &mut value).is_ok()
+}
+
+/// Whether ld.so can load a library; the error says why not.
+pub fn check_library(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    match Elf::read(&file) {
+        None => Err("no shared library".to_owned()),
+        Some(Elf::Other) => Err("built for another architecture than qshm".to_owned()),
+        Some(Elf::Static | Elf::Dynamic(_)) => Ok(()),
+    }
 }
 
 /// What ld.so lists, see ld.so(8), `--list`.

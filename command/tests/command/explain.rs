@@ -26,7 +26,10 @@ fn a_holder_that_is_stopped() {
     let mut holder = bench.running(Build::QT5, User::ALICE, "Logic", 4);
     assert_eq!(holder.ask("lock"), "ok");
     holder.stop();
-    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    let said = text(&told);
+    assert!(said.contains("You can't use it now"), "{said}");
     assert!(said.contains("stopped, not dead"), "{said}");
     assert!(
         said.contains(&format!("kill -CONT {}", holder.pid())),
@@ -49,6 +52,88 @@ fn a_segment_that_was_removed_in_use() {
     );
     let status = text(&bench.qshm(User::ALICE, &["status"]));
     assert!(status.contains("live, removed"), "{status}");
+}
+
+/// The caller counts, in the first line as in the rest.
+#[test]
+fn under_sudo_a_leftover_of_root_is_in_the_callers_way() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let told = bench.qshm(User::SUDO_ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    assert!(text(&told).contains("may not use it"), "{told:#?}");
+}
+
+/// 0 is what a semaphore that signals begins with.
+#[test]
+fn a_semaphore_with_value_0_is_not_held() {
+    let Some(bench) = Bench::new() else { return };
+    let mut program = bench.holder(Build::QT5, User::ALICE).start();
+    assert_eq!(program.ask("sem signal 0 create"), "ok");
+    let said = text(&bench.qshm(User::Root, &["explain", "signal"]));
+    assert!(said.contains("Its value is 0"), "{said}");
+    assert!(!said.contains("held by"), "{said}");
+    let left = text(&bench.qshm(User::Root, &["repair", "--yes", "signal"]));
+    assert!(left.contains("may have it open"), "{left}");
+}
+
+#[test]
+fn a_directory_that_takes_no_key_files() {
+    let Some(bench) = Bench::new() else { return };
+    let closed = bench.world.base().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    for (user, temp) in [
+        (User::Root, Path::new("/proc")),
+        (User::ALICE, &closed),
+        (User::SUDO_ALICE, &closed),
+        (User::Root, Path::new("/nonexistent")),
+    ] {
+        let command = bench.command(user, &["explain", "Logic"]);
+        let told = command.env("TMPDIR", temp).run();
+        code(&told, 1);
+        let said = format!("can't make a key file in {}", temp.display());
+        assert!(text(&told).contains(&said), "{told:#?}");
+    }
+    code(&bench.qshm(User::Root, &["explain", "/nonexistent/x"]), 1);
+    code(&bench.qshm(User::ALICE, &["explain", "Logic"]), 0);
+}
+
+/// Qt makes a key of whatever stands there, unless it is a link that leads nowhere.
+#[test]
+fn files_that_are_no_key_files() {
+    let Some(bench) = Bench::new() else { return };
+    let path = |key: &str| {
+        let said = text(&bench.qshm(User::Root, &["key", key]).ok());
+        let line = said.lines().next().unwrap();
+        line.strip_prefix("segment file").unwrap().trim().to_owned()
+    };
+    let link = std::os::unix::fs::symlink::<&str, String>;
+    link("/etc/passwd", path("link")).unwrap();
+    link("/nonexistent", path("nowhere")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    fs::write(path("content"), "x").unwrap();
+    for (key, expected) in [("link", 0), ("folder", 0), ("content", 0), ("nowhere", 1)] {
+        let told = bench.qshm(User::ALICE, &["explain", key]);
+        code(&told, expected);
+        let said = text(&told);
+        assert_eq!(
+            said.contains("Qt alone does not mind"),
+            expected == 0,
+            "{said}"
+        );
+        assert_eq!(said.contains("rm -r "), key == "folder", "{said}");
+        // With real Qt it is so.
+        let mut program = bench.holder(Build::QT5, User::Root).start();
+        program.ask(&format!("key {key}"));
+        assert_eq!(program.ask("create 4") == "ok", expected == 0, "{key}");
+        program.ask("detach");
+    }
+    // Somebody's own file of any name is not to be removed.
+    let own = bench.world.base().join("mykey");
+    fs::write(&own, "x").unwrap();
+    let said = text(&bench.qshm(User::Root, &["explain", own.to_str().unwrap()]));
+    assert!(!said.contains("rm "), "{said}");
 }
 
 #[test]
@@ -120,9 +205,16 @@ fn a_key_file_that_is_gone() {
         ] {
             assert!(said.contains(&format!("{key:#010x}")), "{said}");
         }
-        assert!(said.contains("key file is gone"), "{said}");
+        let unseen = "not in any temp directory that can be seen";
+        assert!(said.contains(unseen), "{said}");
+        // The next key file may have the number of the old one.
+        let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+        code(&told, 1);
+        assert!(text(&told).contains("You may not be able to"), "{told:#?}");
         // It is only a guess: nothing is removed.
-        code(&bench.qshm(User::Root, &["repair", "--yes", "Logic"]), 1);
+        let left = bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
+        code(&left, 1);
+        assert!(text(&left).contains("qshm explain"), "{left:#?}");
         assert_eq!(bench.world.segments().len(), 1);
         bench.world.restart();
     }
@@ -144,6 +236,28 @@ fn another_ipc_namespace() {
     // Its key files lead to nothing here, and stay all the same.
     bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
     assert_eq!(bench.world.files().len(), 2, "{}", bench.world.state());
+}
+
+/// The objects here are a leftover; the files are also those of a live application elsewhere,
+/// whose lock would be another one than that of who starts next.
+#[test]
+fn key_files_that_another_ipc_namespace_shares_stay() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let program = crate::support::program("holder", Build::QT5);
+    let mut inside = Launch::new(Path::new("/usr/bin/unshare"), Path::new(TEMP))
+        .arg("--ipc")
+        .arg(program)
+        .start();
+    inside.ask("key Logic");
+    assert_eq!(inside.ask("create 4"), "ok");
+    let files = bench.world.files();
+    let done = bench.qshm(User::Root, &["repair", "--yes", "Logic"]);
+    assert!(text(&done).contains("removed segment"), "{done:#?}");
+    assert!(bench.world.semaphores().is_empty(), "{done:#?}");
+    assert_eq!(bench.world.files(), files, "{done:#?}");
+    assert_eq!(inside.ask("lock"), "ok");
+    assert_eq!(inside.ask("unlock"), "ok");
 }
 
 #[test]

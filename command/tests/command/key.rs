@@ -99,8 +99,16 @@ fn what_is_no_version_of_qt_is_refused() {
         .args(["key", "Logic", "--qt", "five"])
         .output()
         .unwrap();
-    assert_eq!(done.status.code(), Some(3));
+    assert_eq!(done.status.code(), Some(2));
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("qshm: five is no version of Qt"), "{said}");
+    // The classes came with 4.4. An empty key is none in any version.
+    for (version, expected) in [("4.3", 2), ("4.3.5", 2), ("4.4", 0), ("4", 0)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qshm"));
+        let done = command.args(["key", "", "--qt", version]).output().unwrap();
+        assert_eq!(done.status.code(), Some(expected), "{version}: {done:?}");
+        let said = String::from_utf8(done.stdout).unwrap();
+        assert_eq!(said.contains("KeyError"), expected == 0, "{said}");
+    }
 }

@@ -36,7 +36,7 @@ fn posix_leftovers_are_found_explained_and_repaired() {
         let said = text(&bench.qshm(user, &["status"]));
         assert!(said.contains("Logic") && said.contains("live"), "{said}");
         let refused = bench.qshm(user, &["repair", "--yes", "Logic"]);
-        code(&refused, 0);
+        code(&refused, 1);
         assert!(text(&refused).contains("in use"), "{refused:#?}");
         assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
     }
@@ -119,7 +119,7 @@ fn files_of_the_runtime_directory_lead_to_system_v_objects() {
         return;
     };
     // Both of one file, with the usual project id and another.
-    for (key, number) in [("systemv", "51"), ("systemv-33", "33")] {
+    for (key, number) in [("systemv", "51"), ("systemv-33", "21")] {
         let mut script = bench.script(&python, User::Root);
         let native = script.ask(&format!("key {key} Logic"));
         let file = bench.runtime_dir().join("Logic");
@@ -155,7 +155,19 @@ fn a_native_key_can_be_any_file() {
     assert_eq!(script.ask("create 4"), "ok");
     script.kill_and_wait();
     let told = text(&bench.qshm(User::Root, &["explain", &key]));
-    assert!(told.contains("0x33"), "{told}");
+    assert!(told.contains("0x21"), "{told}");
+    // Of another project id it is another key, and of none that is one, wrong usage.
+    for (number, expected) in [("systemv", 0), ("systemv-34", 0), ("systemv-999", 2)] {
+        let other = format!("{number}:{}", file.display());
+        code(
+            &bench.qshm(User::Root, &["repair", "--yes", &other]),
+            expected,
+        );
+        assert_eq!(bench.world.segments().len(), 1, "{other}");
+    }
+    for empty in ["systemv:", "posix:"] {
+        code(&bench.qshm(User::Root, &["explain", empty]), 2);
+    }
     code(&bench.qshm(User::Root, &["repair", "--yes", &key]), 0);
     bench.world.assert_clean();
     assert!(!file.exists());

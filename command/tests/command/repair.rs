@@ -19,11 +19,15 @@ fn what_is_live_is_left_alone_also_if_named() {
         .start();
     assert_eq!(semaphore.ask("sem signal 3 create"), "ok");
     for user in [User::Root, User::ALICE] {
-        for arguments in [
-            vec!["repair", "--yes"],
-            vec!["repair", "--yes", "Logic", "signal"],
+        for (arguments, expected) in [
+            (vec!["repair", "--yes"], 0),
+            (vec!["repair", "--yes", "Logic", "signal", "Logic"], 1),
         ] {
-            bench.qshm(user, &arguments);
+            let done = bench.qshm(user, &arguments);
+            code(&done, expected);
+            let said = done.lines.iter().filter(|line| line.starts_with("Logic:"));
+            // The temp directory has two paths here.
+            assert!(said.count() <= 2, "{done:#?}");
             assert_eq!(bench.world.segments().len(), 1);
             assert_eq!(bench.world.semaphores().len(), 2);
         }
@@ -92,11 +96,53 @@ fn a_semaphore_without_segment_goes_if_it_is_named() {
     let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
     code(&told, 1);
     assert!(text(&told).contains("sudo qshm repair Logic"), "{told:#?}");
-    bench.qshm(User::Root, &["repair", "--yes"]);
+    // As its owner, in whose way it is not.
+    let unnamed = text(&bench.qshm(User::Root, &["repair", "--yes"]));
+    assert!(
+        unnamed.contains("goes only if its key is named"),
+        "{unnamed}"
+    );
     assert_eq!(bench.world.semaphores().len(), 1);
     let done = bench.alone(&["repair", "--yes", "Logic"]);
     assert!(text(&done).contains("removed semaphore"), "{done:#?}");
     bench.world.assert_clean();
+}
+
+/// The path of a Qt key's own file is the same thing, once.
+#[test]
+fn a_key_file_names_its_pair() {
+    let Some(bench) = Bench::new() else { return };
+    for turn in 0..2 {
+        bench.leftover(Build::QT5, User::Root, "Logic");
+        let mut files = bench.world.files();
+        files.sort();
+        let path = format!("{TEMP}/{}", files[turn]);
+        let told = text(&bench.qshm(User::Root, &["explain", &path]));
+        assert!(!told.contains("6.6 or later"), "{told}");
+        let done = bench.qshm(User::Root, &["repair", "--yes", &path]);
+        code(&done, 0);
+        assert_eq!(done.lines.len(), 4, "{done:#?}");
+        bench.world.assert_clean();
+    }
+}
+
+/// A typing error must not remove what was to be kept.
+#[test]
+fn a_policy_that_is_not_understood_removes_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    bench.leftover(Build::QT5, User::Root, "Logic");
+    let wrong = |arguments: &[&str]| {
+        let command = bench.command(User::Root, arguments);
+        command.env("QSHM_LEFTOVER", "KEEP").run()
+    };
+    let refused = wrong(&["repair", "--yes", "Logic"]);
+    code(&refused, 2);
+    let said = "QSHM_LEFTOVER=KEEP is not understood";
+    assert!(refused.stderr.contains(said), "{refused:#?}");
+    assert_eq!(bench.world.segments().len(), 1);
+    let looked = wrong(&["status"]);
+    code(&looked, 0);
+    assert!(looked.stderr.contains(said), "{looked:#?}");
 }
 
 #[test]
@@ -116,6 +162,7 @@ fn nobody_is_asked_where_nobody_is() {
         asked.say(answer);
         let done = asked.finish(crate::support::DEADLINE);
         assert!(text(&done).contains("This will be removed"), "{done:#?}");
+        assert!(text(&done).contains("  Logic: segment"), "{done:#?}");
         assert_eq!(bench.world.segments().len(), left, "{answer:?}: {done:#?}");
     }
 }

@@ -113,6 +113,11 @@ fn a_program_without_qt_is_left_alone_and_that_is_said() {
         .env("QSHM_PRELOAD", preload())
         .run();
     assert_eq!((quiet.status.code(), quiet.stderr.as_str()), (Some(0), ""));
+    let without = bench
+        .command(User::ALICE, &["run", "--quiet", "true"])
+        .env("QSHM_PRELOAD", preload())
+        .without("PATH");
+    code(&without.run(), 0);
     // Its options are its own.
     let done = run(&bench, User::ALICE, &["echo", "--quiet", "-n"]).run();
     assert_eq!(text(&done), "--quiet -n");
@@ -133,6 +138,47 @@ fn a_set_uid_program_is_explained() {
     // For root it is a program like any other.
     let done = run(&bench, User::Root, &[path.to_str().unwrap()]).run();
     assert!(done.stderr.contains("is not linked with Qt"), "{done:#?}");
+}
+
+#[test]
+fn a_program_with_capabilities_is_explained() {
+    let Some(bench) = Bench::new() else { return };
+    let path = bench.world.base().join("capable");
+    executable(&path, Path::new("/bin/true"), "755");
+    let set = "import os, sys; os.setxattr(sys.argv[1], 'security.capability', \
+               bytes.fromhex('0100000200040000000000000000000000000000'))";
+    let done = Command::new("python3")
+        .args(["-c", set])
+        .arg(&path)
+        .status();
+    if !done.is_ok_and(|status| status.success()) {
+        return crate::support::skipped("no file capabilities on this file system");
+    }
+    let done = run(&bench, User::ALICE, &[path.to_str().unwrap()]).run();
+    code(&done, 0);
+    assert!(done.stderr.contains("has capabilities"), "{done:#?}");
+}
+
+/// ld.so would say so and run the program without it.
+#[test]
+fn a_library_that_cant_be_loaded_is_an_error() {
+    let Some(bench) = Bench::new() else { return };
+    let base = bench.world.base();
+    let mut other = fs::read(preload()).unwrap();
+    other[18] = 8;
+    for (name, content, mode) in [
+        ("text.so", b"text".to_vec(), "644"),
+        ("other.so", other, "644"),
+        ("secret.so", fs::read(preload()).unwrap(), "600"),
+    ] {
+        let path = base.join(name);
+        fs::write(base.join("content"), content).unwrap();
+        executable(&path, &base.join("content"), mode);
+        let command = bench.command(User::ALICE, &["run", "--", "true"]);
+        let done = command.env("QSHM_PRELOAD", &path).run();
+        code(&done, 3);
+        assert_eq!(done.stderr.lines().count(), 1, "{done:#?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::diagnosis::machine::{
     file_in_the_way,
 };
 use crate::diagnosis::words::{age, ownership, quoted, user, who};
+use crate::kernel::FileKind;
 
 /// Tells an entry.
 pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told) {
@@ -21,7 +22,12 @@ pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told)
             segment.is_some(),
         ));
     }
-    tell_files(entry, told);
+    let holder = entry
+        .semaphore
+        .as_ref()
+        .and_then(|found| found.holder.as_ref());
+    told.stopped |= segment.is_some() && holder.is_some_and(|holder| holder.stopped);
+    tell_files(machine, entry, told);
     if segment.is_some_and(|segment| segment.removed) {
         tell_removed(machine, told);
     }
@@ -50,9 +56,10 @@ fn name_of_semaphore(semaphore: &SemaphoreFound) -> String {
 fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) -> String {
     let qt = entry.qt_sentence();
     let made = format!(
-        "{}, {} bytes, {}, made {} ago by Qt {qt}",
+        "{}, {} {}, {}, made {} ago by Qt {qt}",
         name_of_segment(segment),
         segment.size,
+        if segment.size == 1 { "byte" } else { "bytes" },
         ownership(Some(segment.perm)),
         age(machine.now - segment.changed),
     );
@@ -64,7 +71,8 @@ fn segment_sentence(machine: &Machine, entry: &Entry, segment: &SegmentFound) ->
         .collect();
     let hidden = match entry.users.hidden {
         0 => String::new(),
-        count if seen.is_empty() => format!("{count} process(es) that can't be seen from here"),
+        1 if seen.is_empty() => "1 process that can't be seen from here".to_owned(),
+        count if seen.is_empty() => format!("{count} processes that can't be seen from here"),
         count => format!(" and {count} more that can't be seen from here"),
     };
     match entry.state {
@@ -110,12 +118,21 @@ fn semaphore_sentence(
         let name = who(std::slice::from_ref(&holder.process));
         text += &if holder.stopped {
             format!(
-                ". It is held by {name}, which is stopped, not dead: nobody gets the lock until \
-                 it goes on"
+                ". It is held by {name}, which is stopped, not dead: lock() and attach() wait \
+                 until it goes on (create() of Qt alone resets the lock)"
             )
         } else {
             format!(". It is held by {name}")
         };
+    } else if let (Some(0), false) = (semaphore.value, with_segment) {
+        let user = semaphore.last_pid.map(|pid| {
+            let mut rows = machine.processes.iter();
+            rows.find(|row| row.pid == pid).map_or_else(
+                || format!(", last used by pid {pid}, which is gone"),
+                |row| format!(", last used by {} (pid {pid})", row.program),
+            )
+        });
+        text += &format!(". Its value is 0{}", user.unwrap_or_default());
     } else if semaphore.value == Some(0) {
         text += match entry.backend {
             Backend::Posix => {
@@ -127,14 +144,40 @@ fn semaphore_sentence(
     text + "."
 }
 
-fn tell_files(entry: &Entry, told: &mut Told) {
+/// How to remove what stands in the place of a key file. A file of another name is somebody's: a
+/// native key may be any.
+fn advise_removal(machine: &Machine, file: &FileFound, told: &mut Told) {
+    let name = file.path.file_name().unwrap_or_default();
+    if !name.as_encoded_bytes().starts_with(b"qipc_") {
+        return;
+    }
+    let viewer = &machine.viewer;
+    let own = viewer.is_root() || file.uid == viewer.euid;
+    let sudo = if own { "" } else { "sudo " };
+    let command = match file.kind {
+        FileKind::Directory => "rm -r",
+        _ => "rm",
+    };
+    let path = quoted(&file.path);
+    told.advise(format!("if no program uses it: {sudo}{command} {path}"));
+}
+
+fn tell_files(machine: &Machine, entry: &Entry, told: &mut Told) {
     for file in &entry.files {
         if let Some(words) = file_in_the_way(file) {
-            told.say(format!("A file is in the way: {words}."));
-            told.advise(format!(
-                "if no program uses it: sudo rm -r {}",
-                quoted(&file.path)
-            ));
+            let aside = "steps aside to a place of its own";
+            told.say(if file.leads_nowhere {
+                format!(
+                    "A file is in the way: {words}, and it leads nowhere, so that with Qt alone \
+                     create() and attach() fail. A program with qshm {aside}."
+                )
+            } else {
+                format!(
+                    "Where a key file belongs, {words}. Qt alone does not mind; a program with \
+                     qshm {aside}."
+                )
+            });
+            advise_removal(machine, file, told);
         }
     }
     let plain = |file: &&FileFound| file.fault.is_none();
@@ -151,11 +194,19 @@ fn tell_files(entry: &Entry, told: &mut Told) {
                 user(file.uid),
                 file.mode
             ));
+            if !machine.viewer.may_open(file) {
+                told.say(format!(
+                    "{} may not open it. Qt alone does not mind; a program with qshm steps aside \
+                     to a place of its own.",
+                    user(machine.viewer.identity.uid)
+                ));
+            }
         }
     } else if entry.files.is_empty() && entry.backend == Backend::SystemV {
         told.say(
-            "Its key file is gone, so that no program finds it any more; only the first byte of \
-             its key says that it may belong to this key.",
+            "Its key file is not in any temp directory that can be seen from here; only the first \
+             byte of its key says that it may belong to this key. If the file is gone, programs \
+             find the object again once a new key file gets the same number.",
         );
     }
 }
@@ -178,10 +229,7 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
     let viewer = machine.viewer.identity.uid;
     let me = user(viewer);
     if entry.state == State::FileAlone {
-        told.say(format!(
-            "{me} may not use that file. Qt alone does not mind; a program with qshm steps aside to \
-             a place of its own (qshm-{viewer} in the temp directory)."
-        ));
+        // Said with the file.
         return;
     }
     let aside = match entry.backend {
@@ -191,6 +239,14 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
         ),
         Backend::Posix => "A program with qshm steps aside to a place of its own and starts".into(),
     };
+    if entry.is_guess() {
+        told.say(format!(
+            "{me} may not use it. Where its key file is, or a new one gets the same number (as ext4 \
+             does at once), create() and attach() of Qt alone fail with PermissionDenied (\"unable \
+             to set key on lock\"). {aside}."
+        ));
+        return;
+    }
     let other = entry.owner().map_or_else(String::new, |(uid, _)| user(uid));
     if entry.state == State::Live {
         told.say(format!(
@@ -288,9 +344,42 @@ fn ids(entry: &Entry) -> String {
 /// A key as a shell takes it.
 fn quoted_key(key: &str) -> String {
     let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/:+@".contains(c);
-    if !key.is_empty() && key.chars().all(harmless) && !key.starts_with('-') {
-        key.to_owned()
+    // Else it would be an option.
+    let before = if key.starts_with('-') { "-- " } else { "" };
+    if !key.is_empty() && key.chars().all(harmless) {
+        format!("{before}{key}")
+    } else if key.chars().any(char::is_control) {
+        let escaped: String = key
+            .chars()
+            .map(|c| match c {
+                '\\' | '\'' => format!("\\{c}"),
+                c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+                c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+                c => c.to_string(),
+            })
+            .collect();
+        format!("{before}$'{escaped}'")
     } else {
-        format!("'{}'", key.replace('\'', "'\\''"))
+        format!("{before}'{}'", key.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted_key;
+
+    #[test]
+    fn advice_can_be_pasted() {
+        for (key, quoted) in [
+            ("Logic", "Logic"),
+            ("two words", "'two words'"),
+            ("it's", "'it'\\''s'"),
+            ("-n", "-- -n"),
+            ("-a b", "-- '-a b'"),
+            ("a\nb'\u{9b}", "$'a\\x0ab\\'\\u009b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted_key(key), quoted);
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! What besides the objects of a key decides whether it can be used: limits, namespaces, temp
 //! directories, and who called root.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Told;
 use crate::diagnosis::machine::{DirectoryKind, Machine};
 use crate::diagnosis::words::{user, who};
-use crate::kernel::Process;
+use crate::kernel::linux::survey;
 use crate::kernel::survey::{ProcessRow, Variable};
+use crate::kernel::{Kernel as _, Linux, Process};
 use crate::key::{self, Key};
 
 /// Tells them. `found`: there are objects of the key.
@@ -15,6 +16,7 @@ pub(super) fn tell(machine: &Machine, key: &str, found: bool, told: &mut Told) {
     tell_key(key, told);
     tell_limits(machine, found, told);
     tell_stopped(machine, key, told);
+    tell_unusable_directory(machine, key, told);
     tell_temp_directories(machine, key, told);
     tell_namespaces(machine, key, told);
 }
@@ -101,6 +103,38 @@ fn tell_stopped(machine: &Machine, key: &str, told: &mut Told) {
             ));
             told.advise(format!("kill -CONT {}", row.pid));
         }
+    }
+}
+
+/// Where no key file is nor can be made, there is nothing to be had.
+fn tell_unusable_directory(machine: &Machine, key: &str, told: &mut Told) {
+    let Some((directory, names)) = Machine::place_of(key) else {
+        return;
+    };
+    let there = |name: &PathBuf| Linux.lstat(name).is_ok();
+    let look = || {
+        if names.iter().all(there) {
+            return Ok(());
+        }
+        survey::may_make_files(&directory)
+    };
+    let invoker = machine.viewer.identity;
+    let looked = if invoker.uid == machine.viewer.euid {
+        look()
+    } else {
+        Linux
+            .as_user(invoker.uid, invoker.gid, look)
+            .and_then(|looked| looked)
+    };
+    if let Err(errno) = looked {
+        told.say(format!(
+            "{} can't make a key file in {}: {}. create() and attach() fail (\"unable to set key on \
+             lock\").",
+            user(invoker.uid),
+            directory.display(),
+            errno.desc()
+        ));
+        told.barred = true;
     }
 }
 

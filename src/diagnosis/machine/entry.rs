@@ -112,6 +112,8 @@ pub struct FileFound {
     pub born: i64,
     /// Unlinked already; processes still have it open.
     pub deleted: bool,
+    /// A symbolic link whose end can't be reached: the one thing that Qt makes no key of.
+    pub leads_nowhere: bool,
     /// What is wrong with it, if it can't serve as a key file.
     pub(crate) fault: Option<FileFault>,
 }
@@ -239,6 +241,11 @@ impl Entry {
             && (self.state != State::SemaphoreAlone || self.in_the_way)
     }
 
+    /// Whether its key file is not to be seen, so that it only may be Qt's, and in the way.
+    pub fn is_guess(&self) -> bool {
+        self.backend == Backend::SystemV && self.files.is_empty()
+    }
+
     /// Owner and mode of the segment, else of the semaphore, else of the key file.
     pub fn owner(&self) -> Option<(u32, u32)> {
         let of = |perm: &IpcPerm| (perm.uid, perm.mode);
@@ -283,6 +290,17 @@ impl Entry {
             (Some(versions), _) => versions.to_string(),
             (None, _) => String::new(),
         }
+    }
+
+    /// Whether it has System V objects, and each is one of these entries'.
+    pub(super) fn is_within(&self, entries: &[Entry]) -> bool {
+        let segment = |entry: &Entry| entry.segment.as_ref().and_then(|segment| segment.id);
+        let semaphore = |entry: &Entry| entry.semaphore.as_ref().and_then(|found| found.id);
+        let (one, other) = (segment(self), semaphore(self));
+        let known = |id: Option<IpcId>, of: &dyn Fn(&Entry) -> Option<IpcId>| {
+            id.is_none() || entries.iter().any(|entry| of(entry) == id)
+        };
+        (one.is_some() || other.is_some()) && known(one, &segment) && known(other, &semaphore)
     }
 
     /// Whether both are of the same objects.

@@ -1,7 +1,7 @@
 //! What an entry is, whether it is in the viewer's way, and what there is to do about it.
 
 use super::directories::DirectoryKind;
-use super::entry::{Backend, Doubt, Entry, FileFound, Remedy, SemaphoreFound, State};
+use super::entry::{Doubt, Entry, FileFound, Remedy, SemaphoreFound, State};
 use super::{Machine, Viewer};
 use crate::access::grants;
 use crate::kernel::{IpcPerm, Kernel as _, Linux};
@@ -24,7 +24,7 @@ impl Viewer {
     }
 
     /// Whether programs that the viewer starts may open a key file.
-    fn may_open(&self, file: &FileFound) -> bool {
+    pub(crate) fn may_open(&self, file: &FileFound) -> bool {
         let perm = IpcPerm {
             uid: file.uid,
             gid: file.gid,
@@ -40,6 +40,12 @@ impl Viewer {
 /// Judges a System V entry whose objects, files and users are known.
 pub(super) fn judge(machine: &Machine, entry: &mut Entry) {
     entry.state = state(entry);
+    if entry.state == State::SemaphoreAlone {
+        // 0 is no taken lock there, but a usual start of one that signals.
+        if let Some(semaphore) = &mut entry.semaphore {
+            semaphore.holder = None;
+        }
+    }
     entry.in_the_way = in_the_way(machine, entry);
     entry.remedy = remedy(machine, entry);
 }
@@ -65,17 +71,19 @@ pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
             .semaphore
             .as_ref()
             .is_some_and(|semaphore| barred(&semaphore.perm));
-    match (&entry.directory, entry.backend) {
-        (None, Backend::Posix) => objects,
-        (Some((directory, DirectoryKind::Temp)), _) => {
+    match &entry.directory {
+        // A System V one without a key file nobody finds, until one gets the number of the old
+        // file: ext4 gives it to the next one.
+        None => objects,
+        Some((directory, DirectoryKind::Temp)) => {
             let theirs = *directory == key::temp_dir() || directory.as_os_str() == "/tmp";
-            let bad = |file: &FileFound| file.fault.is_some() || !viewer.may_open(file);
             let deleted = entry.files.iter().any(|file| file.deleted);
             let alone = entry.state == State::FileAlone;
+            // Of any other file Qt makes a key, whatever it is and whosever.
+            let bad = |file: &FileFound| file.leads_nowhere;
             theirs && !deleted && (objects || alone && entry.files.iter().any(bad))
         }
-        // Nobody finds an object without its key file.
-        (None, Backend::SystemV) | (Some(_), _) => false,
+        Some(_) => false,
     }
 }
 

@@ -63,7 +63,7 @@ fn of_file(machine: &Machine, file: &FoundFile) -> Vec<Entry> {
             let mut entry = draft(Backend::SystemV, key);
             entry.native_key = Some(match project {
                 b'Q' => path,
-                project => format!("systemv-{project:02x}:{path}"),
+                project => format!("systemv-{project}:{path}"),
             });
             entry.directory = directory;
             entry.qt = Some(QtVersions::Native(project));

@@ -10,6 +10,7 @@ use super::directories::DirectoryKind;
 use super::entry::{Backend, Entry, FileFound, QtVersions, Remedy, State, Users};
 use super::guess::{self, KeyGuess, Part};
 use super::{Machine, judge, native_files, orphans};
+use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, SegmentRow, SemaphoreRow};
 use crate::kernel::{FileKind, IpcKey};
 use crate::key::generation::{crc_project_id, plain_project_id};
@@ -215,6 +216,7 @@ pub(super) fn file_found(file: &FoundFile) -> FileFound {
         kind: stat.kind,
         born: stat.born.unwrap_or(file.modified),
         deleted: file.deleted,
+        leads_nowhere: stat.kind == FileKind::Link && survey::follow(&file.path).is_none(),
         fault: match stat.kind {
             FileKind::Link => Some(FileFault::Link),
             FileKind::Regular if stat.links > 1 => Some(FileFault::HardLinks),

@@ -1,7 +1,10 @@
 //! Who uses what: processes with a segment, and holders of locks.
 
+use std::path::Path;
+
 use super::Machine;
 use super::entry::{Holder, SegmentFound, SemaphoreFound, Users};
+use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
 use crate::kernel::{FileStat, IpcKey, IpcPerm, Process};
 use crate::key::ftok;
@@ -66,13 +69,16 @@ impl Machine {
     /// Whether a process in another IPC namespace could have objects of key files here: one with
     /// Qt, or one that can't be looked into.
     pub(super) fn may_be_used_elsewhere(&self) -> bool {
-        let other = |row: &&ProcessRow| {
-            row.namespaces.ipc.is_some() && row.namespaces.ipc != self.namespaces.ipc
-        };
-        self.processes.iter().filter(other).any(|row| {
-            let maps = row.mappings.as_ref();
-            maps.is_none_or(|maps| !maps.qt.is_empty() || !maps.segments.is_empty())
-        })
+        let mut rows = self.processes.iter();
+        rows.any(|row| self.may_have_own_objects(row))
+    }
+
+    /// Whether a process is in another IPC namespace and may have Qt's objects there.
+    fn may_have_own_objects(&self, row: &ProcessRow) -> bool {
+        let maps = row.mappings.as_ref();
+        row.namespaces.ipc.is_some()
+            && row.namespaces.ipc != self.namespaces.ipc
+            && maps.is_none_or(|maps| !maps.qt.is_empty() || !maps.segments.is_empty())
     }
 
     /// Whether a process, in whatever namespace, has a segment of this file, or the file open.
@@ -82,6 +88,18 @@ impl Machine {
             let files = row.files.iter().flatten();
             Self::attached(row).any(|(_, key)| key & 0xff_ffff == low)
                 || files.into_iter().any(|open| open.stat.same_file(stat))
+        })
+    }
+
+    /// Whether a process in another IPC namespace, which may have objects of key files, has this
+    /// very file at this path. A semaphore shows nobody, so that having Qt is enough.
+    pub(crate) fn may_be_shared_elsewhere(&self, path: &Path, stat: &FileStat) -> bool {
+        let mut others = self
+            .processes
+            .iter()
+            .filter(|row| self.may_have_own_objects(row));
+        others.any(|row| {
+            survey::in_root_of(row.pid, path).is_some_and(|theirs| theirs.same_file(stat))
         })
     }
 

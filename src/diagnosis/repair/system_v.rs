@@ -183,11 +183,11 @@ impl Work<'_> {
             return Err(Left::InUse);
         }
         if self.courtesy != Some(id) {
-            if is_held(&kernel, id) {
-                return Err(Left::InDoubt(Doubt::Held));
-            }
             // Of one that stands alone, the value is somebody's unless it is that of a free lock.
             let alone = self.entry.state == State::SemaphoreAlone;
+            if !alone && is_held(&kernel, id) {
+                return Err(Left::InDoubt(Doubt::Held));
+            }
             if alone && kernel.sem_op(id, -1, Wait::No).is_ok() {
                 self.courtesy = Some(id);
             } else if alone {
@@ -213,7 +213,9 @@ impl Work<'_> {
             || survey::semaphores().iter().any(|row| leads(row.key));
         let Some(path) = path else { return };
         // Or by a program in another IPC namespace, whose objects can't be seen from here.
-        if !used && !self.machine.is_key_file_used(&file.stat) && file.is_in_place() {
+        let elsewhere = self.machine.is_key_file_used(&file.stat)
+            || self.machine.may_be_shared_elsewhere(path, &file.stat);
+        if !used && !elsewhere && file.is_in_place() {
             // Under the lock, and never one that holds something: a native key may be any file.
             if file.stat.size == 0 && survey::unlink_same(path, &file.stat).is_ok() {
                 self.removed.push(file_name(path));

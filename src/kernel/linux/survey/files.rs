@@ -9,7 +9,8 @@ use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs};
+use nix::unistd::{AccessFlags, UnlinkatFlags, eaccess, unlinkat};
 
 use super::super::{Linux, status};
 use crate::kernel::survey::FoundFile;
@@ -27,6 +28,15 @@ pub fn in_root_of(pid: i32, path: &Path) -> Option<FileStat> {
     Linux
         .lstat(&Path::new(&format!("/proc/{pid}/root")).join(inside))
         .ok()
+}
+
+/// Whether the effective user of this thread can make files in a directory; the error says why
+/// not.
+pub fn may_make_files(directory: &Path) -> Result<(), Errno> {
+    eaccess(directory, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    // Root may do anything, and still those take no files.
+    let made_up = [PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&statfs(directory)?.filesystem_type());
+    if made_up { Err(Errno::EPERM) } else { Ok(()) }
 }
 
 /// Removes a file if it is this very one.

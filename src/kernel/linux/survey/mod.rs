@@ -6,7 +6,7 @@ mod processes;
 mod settings;
 mod tables;
 
-pub use files::{directory, in_root_of, unlink_same};
+pub use files::{directory, follow, in_root_of, may_make_files, unlink_same};
 pub use posix::{Lease, posix_files};
 pub use processes::{own_namespaces, processes};
 pub use settings::{limits, remove_ipc};
