@@ -112,12 +112,47 @@ fn asked_again<T>(wait: Wait, ask: impl Fn() -> Result<T, Errno>) -> Result<T, E
     answer
 }
 
-/// Gives a new key file the mode and group that its policy wants.
+/// Gives a new key file the mode and group that its policy wants, as far as that is allowed.
 fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
     if let Some(gid) = group {
         let _ = kernel.fchgrp(fd, gid);
     }
     let _ = kernel.fchmod(fd, mode);
+}
+
+/// Makes a file that has a name only when `finish` has done its part, where the file system can
+/// do that.
+fn new_file(
+    kernel: Linux,
+    path: &Path,
+    mode: u32,
+    finish: impl Fn(Fd) -> Result<(), Errno>,
+) -> Result<Fd, Errno> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    // As far as the umask lets it, what the owner may is right from the start.
+    match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
+        Ok(fd) => {
+            finish(fd.as_raw_fd())?;
+            match named::link(&fd, path) {
+                Ok(()) => return Ok(fd.into_raw_fd()),
+                // The directory has gone, or there is no /proc to name the file by: the attempt
+                // below tells which.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        // Not on this file system.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {}
+        Err(errno) => return Err(errno),
+    }
+    let fd = kernel.open(path, Open::New(mode))?;
+    if let Err(errno) = finish(fd) {
+        let _ = kernel.unlink(path);
+        kernel.close(fd);
+        return Err(errno);
+    }
+    Ok(fd)
 }
 
 impl Kernel for Linux {
@@ -161,29 +196,10 @@ impl Kernel for Linux {
     }
 
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        // As far as the umask lets it, what the owner may is right from the start.
-        let fd = match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
-            Ok(fd) => fd,
-            // Not on this file system.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-                let fd = self.open(path, Open::New(mode))?;
-                finish_shared(*self, fd, mode, group);
-                return Ok(fd);
-            }
-            Err(errno) => return Err(errno),
-        };
-        finish_shared(*self, fd.as_raw_fd(), mode, group);
-        let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        unistd::linkat(
-            AT_FDCWD,
-            unnamed.as_str(),
-            AT_FDCWD,
-            path,
-            AtFlags::AT_SYMLINK_FOLLOW,
-        )?;
-        Ok(fd.into_raw_fd())
+        new_file(*self, path, mode, |fd| {
+            finish_shared(*self, fd, mode, group);
+            Ok(())
+        })
     }
 
     fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
