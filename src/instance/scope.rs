@@ -25,8 +25,10 @@ pub enum Scope {
     Machine(Audience),
 }
 
-/// Who takes part in [`Scope::Machine`]. Whoever does can also keep numbers and claims from the
-/// others, and write what they like into the descriptions.
+/// Who takes part in [`Scope::Machine`]. They have to trust each other: each can keep numbers and
+/// claims from the others and write what they like into the descriptions, and whoever made the
+/// registry's file can replace or mark it so that two have the same number. Root called by a user
+/// takes part as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// Every local user.
