@@ -23,11 +23,11 @@ enum class Scope : std::int32_t {
     User = 0,
     /// One for each login session of a user, or for each display where there is no session.
     Session = 1,
-    /// One for root and the members of the group `InstanceOptions::group`. Each of them can also
-    /// keep numbers and claims from the others.
+    /// One for root and the members of the group `InstanceOptions::group`, who have to trust each
+    /// other: each can keep numbers and claims from the others, and whoever made the registry's
+    /// file can change it so that two have the same. Root called by a user takes part as root.
     MachineGroup = 2,
-    /// One for all users of the machine. Each of them can also keep numbers and claims from the
-    /// others.
+    /// One for all users of the machine, with the same trust: best where there is no other user.
     MachineWorld = 3,
 };
 
@@ -96,7 +96,7 @@ struct Claim
 /// changes nothing.
 ///
 /// ```cpp
-/// const qshm::Instance instance = qshm::Instance::join("org.example.logic");
+/// qshm::Instance instance = qshm::Instance::join("org.example.logic");
 /// const std::string database = "search-" + std::to_string(instance.number()) + ".db";
 /// ```
 ///
@@ -108,9 +108,9 @@ public:
     /// The numbers from here on are never shared ones.
     static constexpr int firstPrivate = 1 << 30;
 
-    /// Takes the lowest number that is free among the instances of this name: any text, best one
-    /// of the application's own. There is always an instance: where no number can be had (a
-    /// read-only file system, no descriptors, somebody in the way), `exclusive()` is false,
+    /// Takes the lowest number that is free among the instances of this name: any text or bytes,
+    /// best a text of the application's own. There is always an instance: where no number can be
+    /// had (a read-only file system, no descriptors, somebody in the way), `exclusive()` is false,
     /// `reason()` says why, and the number is a private one.
     static Instance join(std::string_view name, const InstanceOptions &options = {}) noexcept;
 
@@ -131,9 +131,11 @@ public:
     /// if all is as it should be.
     std::string reason() const;
 
-    /// How many instances of this name are running, this one included.
+    /// How many instances of this name are running, this one included; the same in a forked child
+    /// as in its parent. 1 where the registry can't be looked at (no descriptors), which nothing
+    /// else tells from being alone; 0 if moved from.
     std::size_t count() const noexcept;
-    /// The others, by number.
+    /// The others, by number. None where the registry can't be looked at.
     std::vector<Peer> peers() const;
 
     /// Takes a resource, told apart by its name, for this instance alone; says who has it

@@ -1,6 +1,7 @@
 //! [`crate::Instance`] as C++ has it.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::ffi;
@@ -30,9 +31,23 @@ pub(super) fn join_instance(
             },
             counter: options.has_counter.then(|| Key::new(counter, &temp_dir())),
         };
-        crate::Instance::join(&String::from_utf8_lossy(name), &options)
+        crate::Instance::join(&text(name), &options)
     };
     Box::new(Held::new(join))
+}
+
+/// Bytes as text: a byte that is not UTF-8 becomes the replacement character and two digits, so
+/// that what was different stays different.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push(char::REPLACEMENT_CHARACTER);
+            let _ = write!(text, "{byte:02x}");
+        }
+    }
+    text
 }
 
 /// The names of users, each looked up once: that may ask servers.
@@ -85,8 +100,7 @@ impl Instance {
 
     pub(super) fn claim(&self, resource: &[u8], milliseconds: u64) -> ffi::ClaimReport {
         let claim = self.ask(Claim::Unavailable(FAULT.to_owned()), |instance| {
-            let resource = String::from_utf8_lossy(resource);
-            instance.claim_within(&resource, Duration::from_millis(milliseconds))
+            instance.claim_within(&text(resource), Duration::from_millis(milliseconds))
         });
         let (state, holder, reason) = match claim {
             Claim::Mine => (ffi::ClaimState::Mine, Peer::default(), String::new()),
@@ -101,8 +115,23 @@ impl Instance {
     }
 
     pub(super) fn release(&self, resource: &[u8]) -> bool {
-        self.ask(false, |instance| {
-            instance.release(&String::from_utf8_lossy(resource))
-        })
+        self.ask(false, |instance| instance.release(&text(resource)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_stay_different() {
+        for plain in ["", "Logic", "ä\u{0}"] {
+            assert_eq!(text(plain.as_bytes()), plain);
+        }
+        let names: [&[u8]; 5] = [b"\xe4", b"\xf6", b"a\xe4", b"\xe4\xe4", b"\xe2\x82"];
+        let mut texts: Vec<String> = names.into_iter().map(text).collect();
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), names.len(), "{texts:?}");
     }
 }

@@ -78,8 +78,14 @@ pub fn take<K: RangeLocks>(
     let slot = take_record(at, &file, position, resource)?;
     if others(at, &file, still_there)? == Others::Perhaps {
         let claims = table(at, &file, mine, all).elsewhere;
-        if let Some(lock) = claims.first() {
-            return Ok(Attempt::Held(number_of(position, *lock).unwrap_or(number)));
+        let holder = claims.iter().find_map(|lock| number_of(position, *lock));
+        if let Some(holder) = holder {
+            return Ok(Attempt::Held(holder));
+        }
+        if !claims.is_empty() {
+            return Err(Stop::because(
+                "somebody has locked another file of claims as a whole".to_owned(),
+            ));
         }
         let slots = table(at, &file, slot, at.key.claim_slots());
         file.describe(at, slots.readable && slots.elsewhere.is_empty());

@@ -84,9 +84,8 @@ impl<'a, K: RangeLocks> At<'a, K> {
                 },
             ),
         };
-        match self.kernel.open_new_shared(&path, mode, group) {
-            Ok(fd) => self.kernel.close(fd),
-            Err(Errno::EEXIST) => {}
+        match self.kernel.make_registry(&path, mode, group) {
+            Ok(()) | Err(Errno::EEXIST) => {}
             // The directory has gone.
             Err(Errno::ENOENT) => return Err(Stop::Again),
             Err(errno) => return Err(Stop::failed("making", &path, errno)),

@@ -108,10 +108,12 @@ fn walk<K: RangeLocks>(
     mut found: impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<(), Stop> {
     let mut all_known = at.place.settles() && !counted_elsewhere(at);
-    let mut missing = 0;
+    let (mut missing, mut filled) = (0, false);
     for index in 0..FILES {
         let Some(file) = at.open(Part::Numbers(index), OpenDirect::Read)? else {
-            all_known &= index > 0;
+            // Where all numbers before it were taken once, it was there once, and who is on it may
+            // still be.
+            all_known &= index > 0 && !filled;
             missing += 1;
             // One may have been deleted, and those behind it not.
             if missing > 1 {
@@ -119,6 +121,8 @@ fn walk<K: RangeLocks>(
             }
             continue;
         };
+        // The last number's record makes a file so long, and it is never shortened.
+        filled = file.stat.size >= (HEADER + IN_FILE as usize * RECORD) as u64;
         let mut held = Vec::new();
         held_in(&file, at.key.numbers_of(index), &mut held)?;
         // A file without a lock was never one of those that others may be hidden behind, or

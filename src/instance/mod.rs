@@ -112,6 +112,8 @@ pub struct Instance<K: RangeLocks = Linux> {
     shared: Arc<Shared>,
     number: u32,
     pid: i32,
+    /// When it joined, in seconds since 1970.
+    since: u64,
     state: Mutex<State<K>>,
 }
 
@@ -169,11 +171,13 @@ impl<K: RangeLocks> Instance<K> {
             })
         });
         let pid = kernel.getpid();
+        let since = kernel.now().max(0) as u64;
         let mut instance = Self {
             kernel,
             shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
             pid,
+            since,
             state: Mutex::new(State {
                 held: None,
                 more: None,
@@ -219,18 +223,19 @@ impl<K: RangeLocks> Instance<K> {
             .map_or(String::new(), |more| more.reason.clone())
     }
 
-    /// How many instances of this name are running, this one included.
+    /// How many instances of this name are running, this one included. As few as can be, 1, where
+    /// the registry can't be looked at: no descriptors, or what [`reason`](Self::reason) says.
     pub fn count(&self) -> usize {
-        let exclusive = self.exclusive();
         let counted = self.count_all();
-        if exclusive {
+        // In a forked child, the parent's number is counted, if it is still there.
+        if self.number < PRIVATE {
             counted.max(1)
         } else {
             counted + 1
         }
     }
 
-    /// The other instances of this name, by number.
+    /// The other instances of this name, by number. None where the registry can't be looked at.
     pub fn peers(&self) -> Vec<Peer> {
         let mut peers = self.look(|at| live::peers(at)).unwrap_or_default();
         peers.retain(|peer| peer.number != self.number);
@@ -301,9 +306,10 @@ impl<K: RangeLocks> Drop for Instance<K> {
         }
         let counter = more.and_then(|more| more.counter);
         let counted = counter.as_ref().and_then(|counter| {
-            counter.update(|_| {
+            counter.update(|count| {
                 number::give_back(&self.kernel, held);
-                (Some(self.numbers_now()), ())
+                let less = || count.ours.saturating_sub(1);
+                (Some(self.numbers_now().unwrap_or_else(less)), ())
             })
         });
         if counted.is_none() {

@@ -136,7 +136,7 @@ fn private<K: RangeLocks>(
             Ok(stat)
                 if is_private(&stat, uid)
                 // The way to the first one is root's. Nobody may exchange the others either.
-                && (index == 0 || index == last || parent_is_private(kernel, directory, uid)) =>
+                && (index == 0 || index == last || is_named_well(kernel, directory, uid)) =>
             {
                 return Ok(place());
             }
@@ -145,7 +145,11 @@ fn private<K: RangeLocks>(
                 return Err(Stop::because(not_private(directory, &stat, uid)));
             }
             Err(Errno::ENOENT) => {
-                if index != last && !parent_is_private(kernel, directory, uid) {
+                let may_be = match index {
+                    0 => parent_is_private(kernel, directory, uid),
+                    _ => index == last || is_named_well(kernel, directory, uid),
+                };
+                if !may_be {
                     continue;
                 }
                 if !make {
@@ -180,6 +184,16 @@ fn private<K: RangeLocks>(
 fn parent_is_private<K: RangeLocks>(kernel: &K, directory: &Path, uid: u32) -> bool {
     let stat = directory.parent().map(|parent| kernel.lstat(parent));
     matches!(stat, Some(Ok(stat)) if is_private(&stat, uid))
+}
+
+/// Whether a directory that the environment names can be used: nobody else may exchange it, and
+/// no link is on the way, which files are not opened through.
+fn is_named_well<K: RangeLocks>(kernel: &K, directory: &Path, uid: u32) -> bool {
+    let is_plain = |path: &Path| {
+        let stat = kernel.lstat(path);
+        stat.is_ok_and(|stat| stat.kind == FileKind::Directory)
+    };
+    parent_is_private(kernel, directory, uid) && directory.ancestors().skip(2).all(is_plain)
 }
 
 fn not_private(directory: &Path, stat: &FileStat, uid: u32) -> String {

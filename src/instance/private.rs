@@ -6,14 +6,17 @@ use std::sync::{Mutex, PoisonError};
 /// the largest that an `int` holds.
 pub const PRIVATE: u32 = 1 << 30;
 
-/// A pid has at most 22 bits; so many handles of one process have a number of their own.
+/// A pid has at most 22 bits; so many numbers are left for the handles of a process.
 const IN_PROCESS: u32 = 1 << 8;
 
+/// The last of them is all those handles' for which no other is left, so it is never free.
+const LAST: u64 = 1 << 63;
+
 /// Which are in use, a bit for each. Of a forked child, those of its parent as well.
-static IN_USE: Mutex<[u64; 4]> = Mutex::new([0; 4]);
+static IN_USE: Mutex<[u64; 4]> = Mutex::new([0, 0, 0, LAST]);
 
 /// A number that no other process of this PID namespace has, and no other handle of this one
-/// unless there are more than 256 such.
+/// unless there are more than 255 such: those beyond have one number.
 pub fn take(pid: i32) -> u32 {
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     let free = in_use
@@ -31,6 +34,9 @@ pub fn take(pid: i32) -> u32 {
 /// Gives it back.
 pub fn give_back(number: u32) {
     let handle = number % IN_PROCESS;
+    if handle == IN_PROCESS - 1 {
+        return;
+    }
     let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(word) = in_use.get_mut(handle as usize / 64) {
         *word &= !(1 << (handle % 64));
@@ -49,11 +55,12 @@ mod tests {
 
     #[test]
     fn handles_of_a_process_have_different_numbers() {
-        let numbers: Vec<u32> = (0..256).map(|_| take(4_194_303)).collect();
+        let numbers: Vec<u32> = (0..257).map(|_| take(4_194_303)).collect();
         let mut sorted = numbers.clone();
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(sorted.len(), 256);
+        assert_eq!(numbers[255], numbers[256]);
         assert!(
             numbers
                 .iter()
@@ -61,6 +68,9 @@ mod tests {
         );
         give_back(numbers[7]);
         assert_eq!(take(4_194_303), numbers[7]);
+        // One that several have is not free when one of them ends.
+        give_back(numbers[255]);
+        assert_eq!(IN_USE.lock().unwrap()[3], u64::MAX);
         numbers.into_iter().for_each(give_back);
     }
 }

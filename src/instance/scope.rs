@@ -1,10 +1,12 @@
 //! Who counts together: scopes, and what tells a login session from another.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
 use once_cell::sync::OnceCell;
+use sha1::{Digest as _, Sha1};
 
 use super::name::escaped;
 use crate::identity::Identity;
@@ -23,8 +25,10 @@ pub enum Scope {
     Machine(Audience),
 }
 
-/// Who takes part in [`Scope::Machine`]. Whoever does can also keep numbers and claims from the
-/// others, and write what they like into the descriptions.
+/// Who takes part in [`Scope::Machine`]. They have to trust each other: each can keep numbers and
+/// claims from the others and write what they like into the descriptions, and whoever made the
+/// registry's file can replace or mark it so that two have the same number. Root called by a user
+/// takes part as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// Every local user.
@@ -123,6 +127,9 @@ impl Surroundings {
     }
 }
 
+/// Longer words for a session are a letter and a hash.
+const LONGEST_WORD: usize = 20;
+
 /// The word for a session. The letters in front keep kinds of numbers apart.
 fn session(kernel: &str, xdg: Option<String>, display: Option<String>) -> String {
     let number: Option<u32> = kernel.parse().ok();
@@ -137,9 +144,14 @@ fn session(kernel: &str, xdg: Option<String>, display: Option<String>) -> String
         }
         (None, None, None) => "none".to_owned(),
     };
-    // What an environment variable says must not make a file name too long.
-    while word.len() > 20 {
-        word.pop();
+    // What an environment variable says must not make a file name too long, and what differs at
+    // the end, such as the displays of one host, must stay different.
+    if word.len() > LONGEST_WORD {
+        let hash = Sha1::digest(word.as_bytes());
+        word.truncate(1);
+        for byte in hash.iter().take(8) {
+            let _ = write!(word, "{byte:02x}");
+        }
     }
     word
 }
@@ -158,9 +170,25 @@ mod tests {
             ("4294967295", None, text(":0.0"), "d:0"),
             ("4294967295", None, text("wayland-1"), "dwayland-1"),
             ("x", None, None, "none"),
-            ("", text(&"y".repeat(99)), None, "xyyyyyyyyyyyyyyyyyyy"),
         ] {
             assert_eq!(session(kernel, xdg, display), expected);
+        }
+    }
+
+    #[test]
+    fn long_words_are_short_and_still_different() {
+        let word = |display: &str| session("", None, Some(display.to_owned()));
+        let (one, two) = (
+            word("workstation.example.com:1"),
+            word("workstation.example.com:2"),
+        );
+        assert_ne!(one, two);
+        assert_eq!(word("workstation.example.com:1.0"), one);
+        for word in [one, two, word(&"ä".repeat(9999))] {
+            assert!(
+                word.len() <= LONGEST_WORD && word.starts_with('d'),
+                "{word}"
+            );
         }
     }
 }

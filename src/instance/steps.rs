@@ -41,10 +41,16 @@ impl<K: RangeLocks> Instance<K> {
             Some(counter) => {
                 let taken = counter.update(|count| {
                     let live = self.numbers_now();
+                    let ours = live.unwrap_or(count.ours);
                     // As an old build would: behind all who are there.
-                    let lowest = if count.old == 0 { 0 } else { count.old + live };
+                    let lowest = match count.old {
+                        0 => 0,
+                        old => old.saturating_add(ours),
+                    };
                     let taken = self.try_take(lowest);
-                    (Some(live + u32::from(taken.is_ok())), taken)
+                    // Where they could not be counted, one is added at least, as old builds do.
+                    let joined = taken.is_ok().then(|| ours.saturating_add(1));
+                    (joined.or(live), taken)
                 });
                 taken.unwrap_or_else(|| {
                     state.more().reason = counter.trouble();
@@ -91,15 +97,17 @@ impl<K: RangeLocks> Instance<K> {
         let put_right = counter.and_then(|counter| {
             counter.update(|_| {
                 let live = self.numbers_now();
-                (Some(live), live as usize)
+                (live, live.map(|live| live as usize))
             })
         });
-        put_right.unwrap_or(counted)
+        put_right.flatten().unwrap_or(counted)
     }
 
-    pub(super) fn numbers_now(&self) -> u32 {
+    /// How many numbers are held; `None` if that could not be found out, which is no reason to
+    /// write anything into the old counter.
+    pub(super) fn numbers_now(&self) -> Option<u32> {
         let numbers = self.attempt(false, |at, _| live::numbers(at));
-        numbers.map_or(0, |numbers| numbers.len() as u32)
+        numbers.ok().map(|numbers| numbers.len() as u32)
     }
 
     pub(super) fn try_claim(&self, resource: &str) -> Claim {
@@ -162,7 +170,7 @@ impl<K: RangeLocks> Instance<K> {
             pid: self.pid,
             pid_namespace: self.kernel.pid_namespace(),
             uid: self.kernel.geteuid(),
-            since: self.kernel.now().max(0) as u64,
+            since: self.since,
             program: self.kernel.program(),
         }
     }
@@ -197,7 +205,11 @@ impl<K: RangeLocks> Instance<K> {
             act(at, &still_there)
         };
         for _ in 0..ATTEMPTS {
-            match kernel.without_fork(|| as_whom(kernel, self.shared.identity, once)) {
+            match kernel.without_fork(|| match numbering.uid() {
+                Some(_) => as_whom(kernel, self.shared.identity, once),
+                // Root takes part in the machine's as root, whoever has called.
+                None => once(),
+            }) {
                 Ok(done) => return Ok(done),
                 Err(Stop::Again) => {}
                 Err(Stop::Because(why)) => return Err(why),

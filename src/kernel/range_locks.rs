@@ -62,6 +62,17 @@ pub trait RangeLocks: Kernel {
     /// a symbolic link is anywhere on the way.
     fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno>;
 
+    /// Makes an empty file with just this mode and this group, or none at all: one that the group
+    /// can't open would keep its members out for good. As [`Kernel::open_new_shared`] otherwise.
+    ///
+    /// # Errors
+    /// `EEXIST`: there is one. `ENOENT`: the directory has gone. `EPERM`: not a member.
+    fn make_registry(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Errno> {
+        let fd = self.open_new_shared(path, mode, group)?;
+        self.close(fd);
+        Ok(())
+    }
+
     /// `F_OFD_SETLK` with `F_WRLCK`: `EAGAIN` where another description has some of it locked.
     fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
 
@@ -90,7 +101,8 @@ pub trait RangeLocks: Kernel {
     /// At most `length` bytes from `offset`, fewer at the file's end: pread(2).
     fn read_at(&self, fd: Fd, offset: u64, length: usize) -> Result<Vec<u8>, Errno>;
 
-    /// pwrite(2) of all of `bytes`.
+    /// pwrite(2) of all of `bytes`; `EFBIG` without a signal where the process may not make a file
+    /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
     /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile

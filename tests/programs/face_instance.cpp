@@ -9,8 +9,10 @@
 //   close-all                      closes every descriptor but the first three
 //   descriptors                    how many are open
 //   no-descriptors                 from now on no more can be opened
+//   no-file-size                   from now on no byte can be written into a file
 //   fork                           pid of a child that stays until it is killed; it says first
-//                                  whether handle 0 is exclusive there, and drops it
+//                                  how many are counted there, whether handle 0 is exclusive
+//                                  there, and drops it
 //   spawn                          pid of a program, by posix_spawn
 //   exec PROGRAM                   becomes a program
 //   copy FILE NAME                 joins by another copy of the library, in a plugin
@@ -131,8 +133,10 @@ std::string forkChild()
         return std::to_string(child);
     const bool exclusive = handles.front().exclusive();
     const std::string reason = handles.front().reason();
+    const std::string count = std::to_string(handles.front().count());
     handles.clear();
-    say(std::string(exclusive ? "exclusive" : "not exclusive") + " in the child: " + reason);
+    say(count + " counted, " + (exclusive ? "exclusive" : "not exclusive")
+        + " in the child: " + reason);
     for (;;)
         pause();
 }
@@ -255,6 +259,11 @@ void obey(const std::string &line)
         getrlimit(RLIMIT_NOFILE, &limit);
         limit.rlim_cur = 0;
         say(setrlimit(RLIMIT_NOFILE, &limit) == 0 ? "none is left" : "failed");
+    } else if (command == "no-file-size") {
+        rlimit limit {};
+        getrlimit(RLIMIT_FSIZE, &limit);
+        limit.rlim_cur = 0;
+        say(setrlimit(RLIMIT_FSIZE, &limit) == 0 ? "none is left" : "failed");
     } else if (command == "fork") {
         say(forkChild());
     } else if (command == "spawn") {

@@ -54,7 +54,7 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
 }
 
 /// Gives a file without a name one.
-fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
+pub fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
     match unistd::linkat(fd, "", AT_FDCWD, path, AtFlags::AT_EMPTY_PATH) {
         // Before Linux 6.10 that is for root alone.
         Err(Errno::ENOENT) => {

@@ -1,7 +1,7 @@
 //! What `/proc` tells about objects and processes that system calls keep from us.
 //!
-//! For diagnosis only, never for a decision about a lock: everything is best effort, and what
-//! can't be read is left out.
+//! Everything is best effort, and what can't be read is left out. So it is for diagnosis, and in
+//! decisions it only adds to what is known otherwise.
 
 use std::ffi::CString;
 use std::fs::{self, DirEntry};

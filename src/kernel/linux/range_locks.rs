@@ -12,7 +12,8 @@ use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
 use super::super::range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
-use super::super::{Errno, Fd};
+use super::super::{Errno, Fd, Kernel as _};
+use super::shared_file::new_file;
 use super::{Linux, check, fork_window};
 
 /// How much of a file is mapped to keep its description: what one page takes. Nothing is ever
@@ -35,6 +36,17 @@ fn set_lock(fd: Fd, kind: libc::c_int, range: Range) -> Result<(), Errno> {
     let lock = flock(kind, range)?;
     // SAFETY: the kernel reads one struct flock, which lives here, and checks the descriptor.
     check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).map(drop)
+}
+
+/// How large this process may make a file: getrlimit(2), `RLIMIT_FSIZE`.
+fn file_size_limit() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the kernel writes one struct rlimit, which lives here.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    limit.rlim_cur
 }
 
 fn openat2(path: &CStr, flags: libc::c_int) -> Result<Fd, Errno> {
@@ -85,6 +97,17 @@ impl RangeLocks for Linux {
             Err(Errno::ENOSYS | Errno::EPERM) => open_step_by_step(path, flags),
             answer => answer,
         }
+    }
+
+    fn make_registry(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Errno> {
+        let fd = new_file(*self, path, mode, |fd| {
+            if let Some(gid) = group {
+                self.fchgrp(fd, gid)?;
+            }
+            self.fchmod(fd, mode)
+        })?;
+        self.close(fd);
+        Ok(())
     }
 
     fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
@@ -170,6 +193,10 @@ impl RangeLocks for Linux {
     }
 
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
+        // Past the limit the kernel would send SIGXFSZ, which ends a program.
+        if offset.saturating_add(bytes.len() as u64) > file_size_limit() {
+            return Err(Errno::EFBIG);
+        }
         let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
         // SAFETY: the kernel reads as many bytes as there are.
         let written =

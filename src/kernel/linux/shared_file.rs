@@ -3,14 +3,13 @@
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::path::Path;
 
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd;
 
 use super::super::{Errno, Fd, Kernel as _, Open};
 use super::Linux;
 
-/// Gives a new key file the mode and group that its policy wants.
+/// Gives a new key file the mode and group that its policy wants, as far as that is allowed.
 pub(super) fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
     if let Some(gid) = group {
         let _ = kernel.fchgrp(fd, gid);
@@ -18,28 +17,45 @@ pub(super) fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>
     let _ = kernel.fchmod(fd, mode);
 }
 
-pub(super) fn make(kernel: Linux, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
+/// Makes a file that has a name only when `finish` has done its part, where the file system can
+/// do that.
+pub(super) fn new_file(
+    kernel: Linux,
+    path: &Path,
+    mode: u32,
+    finish: impl Fn(Fd) -> Result<(), Errno>,
+) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
     // As far as the umask lets it, what the owner may is right from the start.
-    let fd = match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
-        Ok(fd) => fd,
-        // Not on this file system.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            let fd = kernel.open(path, Open::New(mode))?;
-            finish_shared(kernel, fd, mode, group);
-            return Ok(fd);
+    match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
+        Ok(fd) => {
+            finish(fd.as_raw_fd())?;
+            match super::named::link(&fd, path) {
+                Ok(()) => return Ok(fd.into_raw_fd()),
+                // The directory has gone, or there is no /proc to name the file by: the attempt
+                // below tells which.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(errno),
+            }
         }
+        // Not on this file system.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
-    };
-    finish_shared(kernel, fd.as_raw_fd(), mode, group);
-    let unnamed = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    unistd::linkat(
-        AT_FDCWD,
-        unnamed.as_str(),
-        AT_FDCWD,
-        path,
-        AtFlags::AT_SYMLINK_FOLLOW,
-    )?;
-    Ok(fd.into_raw_fd())
+    }
+    let fd = kernel.open(path, Open::New(mode))?;
+    if let Err(errno) = finish(fd) {
+        let _ = kernel.unlink(path);
+        kernel.close(fd);
+        return Err(errno);
+    }
+    Ok(fd)
+}
+
+/// Makes a key file.
+pub(super) fn make(kernel: Linux, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
+    new_file(kernel, path, mode, |fd| {
+        finish_shared(kernel, fd, mode, group);
+        Ok(())
+    })
 }

@@ -102,6 +102,21 @@ fn a_new_one_that_is_killed_is_not_counted_for_ever() {
     }
 }
 
+/// Who can't count does not take the others out of the count, and itself when it ends.
+#[test]
+fn one_that_can_not_count_leaves_the_count_alone() {
+    let Some(stage) = Stage::new() else { return };
+    let stays = stage.new_build(User::ALICE, 0);
+    let mut blind = stage.new_build(User::ALICE, 1);
+    assert_eq!(blind.ask("no-descriptors"), "none is left");
+    assert_eq!(blind.ask("count 0"), "1");
+    assert_eq!(stage.counted(Build::QSHM5), "count 2");
+    end(blind);
+    assert_eq!(stage.counted(Build::QSHM5), "count 1");
+    end(stays);
+    stage.world.assert_clean();
+}
+
 /// Root by sudo shares with the user, where the old build is one that does.
 #[test]
 fn root_by_sudo_counts_with_the_user() {

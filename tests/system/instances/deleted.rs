@@ -1,11 +1,15 @@
 //! A registry that is deleted, replaced or moved while instances run: nobody gets a number that
 //! is taken, and all of them count each other.
 
-use super::{Stage, count, join, registry, runtime};
+use super::{Stage, count, join, peers, registry, runtime};
 use crate::support::mounts;
 use crate::support::{Running, User};
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How many bytes of a registry's file come before the first record.
+const HEADER: usize = 512;
 
 /// Three who run while something happens to the registry, and what is true afterwards.
 fn all_is_well_after(happens: impl Fn(&Path)) {
@@ -89,6 +93,43 @@ fn a_file_that_is_deleted_again_and_again() {
     for process in &mut all {
         assert_eq!(count(process), 8);
     }
+}
+
+/// Those on a file behind the first are counted also when that alone is deleted.
+#[test]
+fn a_later_file_that_is_deleted() {
+    let Some(stage) = Stage::new() else { return };
+    let mut many = stage.start(User::ALICE);
+    for number in 0..70 {
+        join(&mut many, "logic", number);
+    }
+    assert_eq!(many.ask("end 3"), "number 3");
+    fs::remove_file(registry(1).with_extension("1")).unwrap();
+    let mut next = stage.joined(User::ALICE, 3);
+    assert_eq!(count(&mut next), 70);
+    assert_eq!(peers(&mut next, 0).len(), 69);
+}
+
+/// Who moves to a new file has joined when it joined.
+#[test]
+fn the_time_of_joining_stays() {
+    let Some(stage) = Stage::new() else { return };
+    let since = || fs::read(registry(1)).unwrap()[HEADER + 8..HEADER + 16].to_vec();
+    let mut one = stage.joined(User::ALICE, 0);
+    let joined = since();
+    fs::remove_file(registry(1)).unwrap();
+    let second = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+    let then = u64::from_le_bytes(joined[..].try_into().unwrap());
+    while second() == then {
+        std::thread::yield_now();
+    }
+    assert_eq!(count(&mut one), 1);
+    assert_eq!(since(), joined);
 }
 
 /// After all have come along, the new file is as good as the first: the table is not asked.

@@ -32,9 +32,13 @@ fn child(process: &mut Running, how: &str) -> Orphan {
     }
     let said = lines.iter().find(|line| line.contains("in the child"));
     if how == "fork" {
+        let said = said.and_then(|line| line.split_once(" counted, "));
+        let (counted, said) = said.unwrap_or_else(|| panic!("{lines:?}"));
+        // As in the parent.
+        assert_eq!(counted.parse(), Ok(count(process)));
         let expected = "not exclusive in the child: \
             the number belongs to the process that this one was forked from";
-        assert_eq!(said.map(String::as_str), Some(expected));
+        assert_eq!(said, expected);
     }
     let pid = lines.iter().find_map(|line| line.parse().ok());
     Orphan(pid.unwrap_or_else(|| panic!("no pid: {lines:?}")))

@@ -191,6 +191,19 @@ fn no_descriptors() {
     }
 }
 
+/// A description that can't be written is none, and no reason for the kernel to end the program.
+#[test]
+fn no_file_may_be_written() {
+    let Some(stage) = Stage::new() else { return };
+    let mut one = stage.start(User::ALICE);
+    assert_eq!(one.ask("no-file-size"), "none is left");
+    join(&mut one, "logic", 0);
+    assert_eq!(one.ask("claim 0 camera"), "mine");
+    let mut two = stage.joined(User::ALICE, 1);
+    assert_eq!(count(&mut two), 2);
+    assert_eq!(two.ask("claim 0 camera"), "taken by 0 pid 0");
+}
+
 /// Whoever may open the file may lock all of it, and is named then.
 #[test]
 fn somebody_has_locked_the_file() {

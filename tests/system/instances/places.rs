@@ -110,13 +110,14 @@ fn a_variable_that_names_no_private_directory_is_not_followed() {
     }
     assert!(!Path::new("/tmp/open/qshm").exists());
     assert!(!Path::new("/tmp/bobs/qshm").exists());
-    // A link on the way is noticed when the file is opened.
+    // A link higher up.
     let mut process = stage
         .launch(User::ALICE)
         .env("XDG_RUNTIME_DIR", "/tmp/link/inside")
         .start();
-    let said = process.ask("join other");
-    assert!(said.contains("a symbolic link is on the way"), "{said}");
+    join(&mut process, "other", 0);
+    assert!(fallback(1).join("other.user.0").exists());
+    assert!(!Path::new("/tmp/mine/inside/qshm").exists());
 }
 
 /// The runtime directory comes to be there while instances run.
@@ -131,6 +132,36 @@ fn a_better_place_that_comes_later() {
     assert_eq!(count(&mut early), 2);
     early.kill_and_wait();
     let _next = stage.joined(User::ALICE, 0);
+}
+
+/// Who may not take part leaves nothing that keeps out those who may.
+#[test]
+fn a_group_is_not_shut_out_by_others() {
+    let Some(stage) = Stage::new() else { return };
+    let mut bob = stage.start(User::BOB);
+    let said = bob.ask("join logic group:1");
+    assert!(said.starts_with("private: making /dev/shm/"), "{said}");
+    assert!(said.ends_with("permission denied"), "{said}");
+    assert_eq!(fs::read_dir("/dev/shm").unwrap().count(), 0);
+    let mut alice = stage.start(User::ALICE);
+    assert_eq!(alice.ask("join logic group:1"), "number 0");
+    // Root is root, whoever has called it.
+    let mut root = stage.start(User::SUDO_ALICE);
+    assert_eq!(root.ask("join other group:2"), "number 0");
+    assert_eq!(bob.ask("join other group:2"), "number 1");
+}
+
+/// Without `/proc` a registry is made all the same.
+#[test]
+fn where_proc_is_not_mounted() {
+    let Some(stage) = Stage::new() else { return };
+    let mut alice = stage.start(User::ALICE);
+    let proc = Path::new("/proc");
+    mounts::empty(proc, 0o755).unwrap();
+    let said = alice.ask("join logic");
+    mounts::gone(proc);
+    assert_eq!(said, "number 0");
+    check(&runtime(1).join("qshm"), 1);
 }
 
 #[test]
@@ -154,6 +185,8 @@ fn a_session_is_the_display_where_there_is_nothing_else() {
         (0, "DISPLAY", ":0"),
         (1, "DISPLAY", ":0.0"),
         (0, "DISPLAY", ":1"),
+        (0, "DISPLAY", "workstation.example.com:1"),
+        (0, "DISPLAY", "workstation.example.com:2"),
         (0, "WAYLAND_DISPLAY", "wayland-0"),
         (0, "XDG_SESSION_ID", "c1"),
         (1, "XDG_SESSION_ID", "c1"),
