@@ -21,7 +21,7 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
 
 /// A file descriptor of the kernel in use.
 pub type Fd = i32;
