@@ -7,7 +7,8 @@
 use super::file::{At, File};
 use super::live::{Peer, peer};
 use super::name::{NUMBERS, Part, SLOTS};
-use super::others::{Others, StillThere, others, table};
+use super::number::Held;
+use super::others::{Files, Others, StillThere};
 use super::record::{CLAIM, ClaimRecord, HEADER};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
@@ -42,8 +43,8 @@ pub struct HeldClaim {
 /// What an attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// Taken, until [`RangeLocks::let_go`] of this address.
-    Taken(usize),
+    /// Taken, until it is given back.
+    Taken(Held),
     /// By whom it is held.
     Held(u32),
 }
@@ -58,26 +59,31 @@ pub fn take<K: RangeLocks>(
     resource: &str,
     still_there: StillThere<'_>,
 ) -> Result<Attempt, Stop> {
-    let file = at.open_or_make(Part::Claims)?;
+    let files = Files::open(at, Part::Claims)?;
     let position = at.key.claim(resource);
     let all = Range::new(position, u64::from(NUMBERS));
     let mine = Range::new(position, u64::from(number) + 1);
-    if !file.lock(mine)? {
+    if !files.lock(mine)? {
+        let holders = files.each().map(|file| file.holder(all));
+        let holders: Vec<_> = holders.collect::<Result<_, Stop>>()?;
         // It may have been given back in between.
-        let holder = file.holder(all)?.ok_or(Stop::Again)?;
+        let holder = holders.into_iter().flatten().next().ok_or(Stop::Again)?;
         if let Some(number) = number_of(position, holder) {
             return Ok(Attempt::Held(number));
         }
-        let path = file.path.display();
+        let path = files.here.path.display();
         return Err(Stop::because(format!(
             "somebody has locked {path} as a whole"
         )));
     }
     // Before anybody else's is looked for: whoever has a claim has one of these as well, and
     // there they can be found without knowing of which resource.
-    let slot = take_record(at, &file, position, resource)?;
-    if others(at, &file, still_there)? == Others::Perhaps {
-        let claims = table(at, &file, mine, all).elsewhere;
+    let slots = files
+        .each()
+        .map(|file| take_record(at, file, position, resource));
+    let slots: Vec<Range> = slots.collect::<Result<_, Stop>>()?;
+    if files.others(at, still_there)? == Others::Perhaps {
+        let claims = files.table(at, &[mine, mine], all)?.elsewhere;
         let holder = claims.iter().find_map(|lock| number_of(position, *lock));
         if let Some(holder) = holder {
             return Ok(Attempt::Held(holder));
@@ -87,10 +93,10 @@ pub fn take<K: RangeLocks>(
                 "somebody has locked another file of claims as a whole".to_owned(),
             ));
         }
-        let slots = table(at, &file, slot, at.key.claim_slots());
-        file.describe(at, slots.readable && slots.elsewhere.is_empty());
+        let table = files.table(at, &slots, at.key.claim_slots())?;
+        files.describe(at, &table, |_, _| false);
     }
-    file.keep().map(|address| Attempt::Taken(address.get()))
+    Held::keep(at, files).map(Attempt::Taken)
 }
 
 /// The number of who holds a claim with this lock, if it is one.

@@ -32,6 +32,8 @@ impl<K> Copy for At<'_, K> {}
 pub struct File<'a, K: RangeLocks> {
     kernel: &'a K,
     fd: Option<Fd>,
+    /// What keeps its description, if it was opened for locking.
+    address: Option<NonZeroUsize>,
     pub path: PathBuf,
     pub stat: FileStat,
 }
@@ -54,6 +56,7 @@ impl<'a, K: RangeLocks> At<'a, K> {
                 let file = File {
                     kernel: self.kernel,
                     fd: Some(fd),
+                    address: None,
                     path,
                     stat,
                 };
@@ -71,7 +74,7 @@ impl<'a, K: RangeLocks> At<'a, K> {
     /// Opens a file of the registry for locking; makes it if it is not there.
     pub fn open_or_make(&self, part: Part) -> Result<File<'a, K>, Stop> {
         if let Some(file) = self.open(part, OpenDirect::Write)? {
-            return Ok(file);
+            return file.mapped();
         }
         let path = self.path(part);
         let (mode, group) = match self.numbering {
@@ -90,7 +93,8 @@ impl<'a, K: RangeLocks> At<'a, K> {
             Err(Errno::ENOENT) => return Err(Stop::Again),
             Err(errno) => return Err(Stop::failed("making", &path, errno)),
         }
-        self.open(part, OpenDirect::Write)?.ok_or(Stop::Again)
+        let file = self.open(part, OpenDirect::Write)?;
+        file.ok_or(Stop::Again)?.mapped()
     }
 
     /// Whether a file is what it has to be, so that those who may lock it are those who count.
@@ -126,6 +130,15 @@ impl<'a, K: RangeLocks> At<'a, K> {
 impl<K: RangeLocks> File<'_, K> {
     fn fd(&self) -> Fd {
         self.fd.unwrap_or(-1)
+    }
+
+    /// Maps it: before anything is locked, so that whoever sees a lock sees the mapping too.
+    fn mapped(mut self) -> Result<Self, Stop> {
+        let address = self.kernel.keep(self.fd());
+        let address = address.map_err(|errno| Stop::failed("mapping", &self.path, errno))?;
+        // The kernel maps nothing there unless it is told to.
+        self.address = Some(NonZeroUsize::new(address).ok_or(Stop::Again)?);
+        Ok(self)
     }
 
     /// Locks; false if somebody else has some of it locked.
@@ -165,15 +178,29 @@ impl<K: RangeLocks> File<'_, K> {
         let _ = self.kernel.write_at(self.fd(), offset, bytes);
     }
 
+    /// The same file, of a place that needs not live as long.
+    pub fn of(mut self, kernel: &K) -> File<'_, K> {
+        File {
+            kernel,
+            fd: self.fd.take(),
+            address: self.address.take(),
+            path: std::mem::take(&mut self.path),
+            stat: self.stat,
+        }
+    }
+
+    /// Device and inode number.
+    pub fn id(&self) -> (u64, u64) {
+        (self.stat.dev, self.stat.ino)
+    }
+
     /// Keeps the file's description, and with it the locks, without a descriptor.
-    pub fn keep(mut self) -> Result<NonZeroUsize, Stop> {
-        let Some(fd) = self.fd.take() else {
-            return Err(Stop::Again);
-        };
-        let address = self.kernel.keep(fd);
-        let address = address.map_err(|errno| Stop::failed("mapping", &self.path, errno))?;
-        // The kernel maps nothing there unless it is told to.
-        NonZeroUsize::new(address).ok_or(Stop::Again)
+    pub fn keep(mut self) -> Result<Kept, Stop> {
+        let address = self.address.take().ok_or(Stop::Again)?;
+        Ok(Kept {
+            file: self.id(),
+            address,
+        })
     }
 }
 
@@ -182,6 +209,23 @@ impl<K: RangeLocks> Drop for File<'_, K> {
         if let Some(fd) = self.fd {
             self.kernel.close(fd);
         }
+        if let Some(address) = self.address {
+            self.kernel.let_go(address.get());
+        }
+    }
+}
+
+/// An open file description with locks, until [`Self::let_go`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Device and inode number of the file.
+    pub file: (u64, u64),
+    address: NonZeroUsize,
+}
+
+impl Kept {
+    pub fn let_go<K: RangeLocks>(self, kernel: &K) {
+        kernel.let_go(self.address.get());
     }
 }
 

@@ -85,6 +85,12 @@ fn listed<K: RangeLocks>(
         if same {
             first.add(std::mem::take(&mut again.instances));
             first.claims.append(&mut again.claims);
+            first
+                .claims
+                .sort_by(|one, other| one.resource.cmp(&other.resource));
+            first
+                .claims
+                .dedup_by(|one, other| one.resource == other.resource);
         }
         same
     });
@@ -157,6 +163,8 @@ fn registries<K: RangeLocks>(
         directory: directory.path.clone(),
         prefix: directory.prefix,
         choice: Choice::First,
+        // It is looked at by itself.
+        last: None,
     };
     let one = |file: &FileName| registry(kernel, directory, &place, file, wanted);
     found.values().filter_map(one).collect()

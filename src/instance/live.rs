@@ -7,7 +7,7 @@ use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{counted_elsewhere, held};
+use super::others::{held, last_place};
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
@@ -107,7 +107,32 @@ fn walk<K: RangeLocks>(
     at: At<'_, K>,
     mut found: impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<(), Stop> {
-    let mut all_known = at.place.settles() && !counted_elsewhere(at);
+    let mut known = Vec::new();
+    let mut all_known = at.place.settles() & walk_files(at, &mut known, &mut found)?;
+    if let Some(last) = last_place(at, false) {
+        let there = At { place: &last, ..at };
+        // What is not to be had there is nobody's.
+        match walk_files(there, &mut known, &mut found) {
+            Ok(settled) => all_known &= settled,
+            Err(Stop::Because(_)) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    if !all_known {
+        let held = held(at, at.key.all_numbers(), &known)?;
+        let numbers = held.iter().filter_map(|lock| at.key.number_at(lock.start));
+        found(None, numbers.collect());
+    }
+    Ok(())
+}
+
+/// The files in one place. Whether all that there are, are known to be the only ones.
+fn walk_files<K: RangeLocks>(
+    at: At<'_, K>,
+    known: &mut Vec<(u64, u64)>,
+    found: &mut impl FnMut(Option<&File<'_, K>>, Vec<u32>),
+) -> Result<bool, Stop> {
+    let mut all_known = true;
     let (mut missing, mut filled) = (0, false);
     for index in 0..FILES {
         let Some(file) = at.open(Part::Numbers(index), OpenDirect::Read)? else {
@@ -123,6 +148,7 @@ fn walk<K: RangeLocks>(
         };
         // The last number's record makes a file so long, and it is never shortened.
         filled = file.stat.size >= (HEADER + IN_FILE as usize * RECORD) as u64;
+        known.push(file.id());
         let mut held = Vec::new();
         held_in(&file, at.key.numbers_of(index), &mut held)?;
         // A file without a lock was never one of those that others may be hidden behind, or
@@ -133,12 +159,7 @@ fn walk<K: RangeLocks>(
             .filter_map(|range| at.key.number_at(range.start));
         found(Some(&file), numbers.collect());
     }
-    if !all_known {
-        let held = held(at, at.key.all_numbers());
-        let numbers = held.iter().filter_map(|lock| at.key.number_at(lock.start));
-        found(None, numbers.collect());
-    }
-    Ok(())
+    Ok(all_known)
 }
 
 /// The locks of one byte each within a range. The kernel names any one of them, which leaves what

@@ -35,9 +35,19 @@
 //! file is not trusted to be the only one until the table has shown no other lock. So whatever is
 //! deleted or replaced while instances run, the next [`join`](Instance::join) gives no number
 //! that is taken, and counts those who are there. An instance moves to the new file at its next
-//! [`count`](Instance::count), [`peers`](Instance::peers) or [`claim`](Instance::claim). Two
-//! things can't be noticed: a file that is moved away and moved back, and, where `/proc` is not
-//! mounted, anything of the kind.
+//! [`count`](Instance::count), [`peers`](Instance::peers) or [`claim`](Instance::claim).
+//!
+//! Whoever guesses a name can lock the same bytes of a file of his own, so a lock on a file that
+//! no path leads to counts only if a process of the registry's user, or of root, has it mapped, in
+//! this mount namespace unless it is the user's runtime directory. So these can't be noticed: a
+//! file that is moved away and moved back; on files that are gone, instances whose processes this
+//! one may not look at (root's, for an ordinary user, and those that are not dumpable); and, where
+//! `/proc` is not mounted, anything of the kind.
+//!
+//! # Places that come and go
+//! An instance in a runtime directory has the same locks in the last place, too
+//! (`/tmp/qshm-instances-UID`), unless that is not to be had. There it meets those whose
+//! environment names no such directory, and those who come when it is gone.
 
 mod claim;
 mod counter;
@@ -126,7 +136,7 @@ struct State<K: RangeLocks> {
 struct More<K: RangeLocks> {
     /// Why there is no number in the registry, or no counter.
     reason: String,
-    claims: Vec<(Box<str>, usize)>,
+    claims: Vec<(Box<str>, Held)>,
     counter: Option<Counter<K>>,
 }
 
@@ -279,8 +289,8 @@ impl<K: RangeLocks> Instance<K> {
         let Some(index) = found else {
             return false;
         };
-        let (_, address) = more.claims.swap_remove(index);
-        self.kernel.let_go(address);
+        let (_, held) = more.claims.swap_remove(index);
+        number::give_back(&self.kernel, held);
         true
     }
 
@@ -302,7 +312,7 @@ impl<K: RangeLocks> Drop for Instance<K> {
         };
         let more = state.more.take();
         for (_, claim) in more.iter().flat_map(|more| &more.claims) {
-            self.kernel.let_go(*claim);
+            number::give_back(&self.kernel, *claim);
         }
         let counter = more.and_then(|more| more.counter);
         let counted = counter.as_ref().and_then(|counter| {

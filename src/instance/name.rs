@@ -107,9 +107,10 @@ impl Key {
         )
     }
 
-    /// Where those who are counted in another place leave word, a byte for each number.
-    pub fn elsewhere(&self) -> Range {
-        let start = position(&self.owner, &self.scope, &self.name, "elsewhere");
+    /// Where those with a number in the last place and in a better one have another lock in the
+    /// last place, a byte for each number.
+    pub fn in_both(&self) -> Range {
+        let start = position(&self.owner, &self.scope, &self.name, "in both");
         Range::new(start, u64::from(NUMBERS))
     }
 

@@ -1,23 +1,26 @@
 //! Whether somebody may hold the same lock on another file.
 //!
-//! What is locked counts only if it is on the file that the path leads to, which is looked at
-//! after locking. And until a file is known to be the only one with locks of its registry (it is
-//! *settled*), the kernel's table of all locks is asked after locking: whoever holds the same on a
-//! file that was deleted, replaced, or is in another place is seen there, and of two who lock on
-//! different files at the same time at least one sees the other.
+//! Whoever counts in a better place than the last one has the same locks in the last one, too,
+//! where that is to be had: so two who find different places, since their environments differ or
+//! a runtime directory comes and goes, meet there.
+//!
+//! What is locked counts only if it is on the files that the paths lead to, which is looked at
+//! after locking. And until these are known to be the only ones with locks of their registry (they
+//! are *settled*), the kernel's table of all locks is asked after locking: whoever holds the same
+//! on a file that was deleted or replaced is seen there, and of two who lock on different files at
+//! the same time at least one sees the other.
 //!
 //! The table is not asked each time, since that costs some ten milliseconds: the kernel waits
 //! until no processor is in the middle of a lock.
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::file::{At, File};
 use super::name::Part;
-use super::place::{Choice, is_private};
+use super::place::{Place, candidates, is_private};
 use super::record::Header;
 use super::stop::Stop;
-use crate::kernel::{HeldRange, OpenDirect, Range, RangeLocks};
+use crate::kernel::{Errno, HeldRange, MappedBy, Range, RangeLocks};
 
 /// Says whether the place that was found is still the one that would be found.
 pub type StillThere<'a> = &'a dyn Fn() -> bool;
@@ -29,116 +32,208 @@ pub enum Others {
     Perhaps,
 }
 
-/// Asks that after locking.
-pub fn others<K: RangeLocks>(
-    at: At<'_, K>,
-    file: &File<'_, K>,
-    still_there: StillThere<'_>,
-) -> Result<Others, Stop> {
-    if !file.is_current() || !still_there() {
-        return Err(Stop::Again);
-    }
-    let known = at.place.settles() && file.is_settled() && !counted_elsewhere(at);
-    Ok(if known { Others::None } else { Others::Perhaps })
-}
-
-/// Leaves word in the last place of all that one more of this registry is elsewhere: a lock, until
-/// [`RangeLocks::let_go`] of the address. Those who count there then ask the table. Nothing where
-/// that is not needed, or not possible: then nobody can count there either.
-pub fn leave_word<K: RangeLocks>(at: At<'_, K>, number: u32) -> Option<NonZeroUsize> {
+/// The last place, if there is a better one and the last one is to be had, too.
+pub fn last_place<K: RangeLocks>(at: At<'_, K>, make: bool) -> Option<Place> {
     let last = at.place.last()?;
-    // It is checked when the file is opened, as whose it is.
-    let _ = at.kernel.mkdir(&last.directory, 0o700);
-    let stat = at.kernel.lstat(&last.directory).ok()?;
-    if !at.numbering.uid().is_some_and(|uid| is_private(&stat, uid)) {
-        return None;
+    let mut stat = at.kernel.lstat(&last.directory);
+    if make && stat == Err(Errno::ENOENT) && at.kernel.mkdir(&last.directory, 0o700).is_ok() {
+        // A umask may have taken the owner's own rights.
+        let _ = at.kernel.chmod(&last.directory, 0o700);
+        stat = at.kernel.lstat(&last.directory);
     }
+    let uid = at.numbering.uid()?;
+    stat.is_ok_and(|stat| is_private(&stat, uid))
+        .then_some(last)
+}
+
+/// Opens a file in the last place for locking. `None` if it is not to be had there: then nobody
+/// can count there either.
+pub fn open_last<K: RangeLocks>(at: At<'_, K>, part: Part) -> Result<Option<File<'_, K>>, Stop> {
+    let Some(last) = last_place(at, true) else {
+        return Ok(None);
+    };
     let there = At { place: &last, ..at };
-    let file = there.open_or_make(Part::Numbers(0)).ok()?;
-    let all = at.key.elsewhere();
-    let word = Range::new(all.start + u64::from(number), 1);
-    let left = file.lock(word).ok()? && file.is_current();
-    if left { file.keep().ok() } else { None }
-}
-
-/// Whether somebody has left word in this, the last place.
-pub fn counted_elsewhere<K: RangeLocks>(at: At<'_, K>) -> bool {
-    if at.place.choice != Choice::Last || at.numbering.uid().is_none() {
-        return false;
-    }
-    match at.open(Part::Numbers(0), OpenDirect::Read) {
-        Ok(Some(file)) => !matches!(file.holder(at.key.elsewhere()), Ok(None)),
-        // Nobody has been here.
-        Ok(None) => false,
-        Err(_) => true,
+    match there.open_or_make(part) {
+        Ok(file) => Ok(Some(file.of(at.kernel))),
+        Err(Stop::Because(_)) => Ok(None),
+        Err(stop) => Err(stop),
     }
 }
 
-/// What the table says of a range of which this process has locked a part on this file.
+/// The file of the place that was found, and the one in the last place.
+pub struct Files<'a, K: RangeLocks> {
+    pub here: File<'a, K>,
+    pub last: Option<File<'a, K>>,
+}
+
+impl<'a, K: RangeLocks> Files<'a, K> {
+    pub fn open(at: At<'a, K>, part: Part) -> Result<Self, Stop> {
+        Ok(Self {
+            here: at.open_or_make(part)?,
+            last: open_last(at, part)?,
+        })
+    }
+
+    /// Both.
+    pub fn each(&self) -> impl Iterator<Item = &File<'a, K>> {
+        std::iter::once(&self.here).chain(&self.last)
+    }
+
+    /// Locks on both; false, and on neither, if somebody else has some of it locked.
+    pub fn lock(&self, range: Range) -> Result<bool, Stop> {
+        if !self.here.lock(range)? {
+            return Ok(false);
+        }
+        let Some(last) = &self.last else {
+            return Ok(true);
+        };
+        let locked = last.lock(range)?;
+        if !locked {
+            self.here.unlock(range);
+        }
+        Ok(locked)
+    }
+
+    pub fn unlock(&self, range: Range) {
+        self.each().for_each(|file| file.unlock(range));
+    }
+
+    /// Asks, after locking, whether there may be others.
+    pub fn others(&self, at: At<'_, K>, still_there: StillThere<'_>) -> Result<Others, Stop> {
+        if !self.each().all(File::is_current) || !still_there() {
+            return Err(Stop::Again);
+        }
+        let known = at.place.settles() && self.each().all(File::is_settled);
+        Ok(if known { Others::None } else { Others::Perhaps })
+    }
+
+    /// Asks the table: this process has locked `mine` on each of the files, within `all`.
+    pub fn table(&self, at: At<'_, K>, mine: &[Range], all: Range) -> Result<Table, Stop> {
+        let held = read_table(at, all)?;
+        let mut known = Vec::new();
+        for (file, mine) in self.each().zip(mine) {
+            // Some file systems have another device in the table than stat(2) says.
+            let own = held
+                .iter()
+                .filter(|held| held.ino == file.stat.ino && held.range == *mine)
+                .max_by_key(|held| held.dev == file.stat.dev);
+            let Some(own) = own else {
+                return Ok(Table::default());
+            };
+            known.push(((own.dev, own.ino), *mine));
+        }
+        let of = |id: (u64, u64), mine: Range| {
+            let there = held.iter().filter(move |held| (held.dev, held.ino) == id);
+            there
+                .map(|held| held.range)
+                .filter(move |range| *range != mine)
+        };
+        let unknown = |held: &&HeldRange| !known.iter().any(|(id, _)| *id == (held.dev, held.ino));
+        let elsewhere = ours(at, held.iter().filter(unknown).copied().collect());
+        let mut on_files = known.iter().map(|(id, mine)| of(*id, *mine).collect());
+        Ok(Table {
+            elsewhere,
+            here: on_files.next().unwrap_or_default(),
+            last: on_files.next().unwrap_or_default(),
+            readable: true,
+        })
+    }
+
+    /// Writes the headers: of each file, whether it is the only one with locks besides the other.
+    /// `in_both` says whether a lock in the last place is known to be one of somebody who has one
+    /// in a better place, too.
+    pub fn describe(
+        &self,
+        at: At<'_, K>,
+        table: &Table,
+        in_both: impl Fn(&File<'a, K>, &Range) -> bool,
+    ) {
+        let Some(last) = &self.last else {
+            let only = table.readable && table.elsewhere.is_empty();
+            return self.here.describe(at, only && at.place.settles());
+        };
+        let both = |range: &Range| in_both(last, range);
+        let nobody = table.elsewhere.is_empty();
+        let only_here = table.readable && nobody && table.last.iter().all(both);
+        self.here.describe(at, only_here && at.place.settles());
+        let better = table.elsewhere.iter().chain(&table.here).all(both);
+        last.describe(at, table.readable && better);
+    }
+}
+
+/// What the table says of a range of which this process has locked a part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// Locks on other files.
     pub elsewhere: Vec<Range>,
+    /// Those of others on the file of the place that was found, and on the one in the last place.
+    here: Vec<Range>,
+    last: Vec<Range>,
     /// Whether the lock of this process was seen. If not, nobody can be: there is no `/proc`.
-    pub readable: bool,
-}
-
-/// Asks the table: `mine` is what this process has locked on the file, within `all`.
-pub fn table<K: RangeLocks>(at: At<'_, K>, file: &File<'_, K>, mine: Range, all: Range) -> Table {
-    let held = at.kernel.held_ranges(all).unwrap_or_default();
-    // Some file systems have another device in the table than stat(2) says.
-    let own = |held: &&HeldRange| held.ino == file.stat.ino && held.range == mine;
-    let device = held
-        .iter()
-        .filter(own)
-        .map(|held| held.dev)
-        .max_by_key(|dev| *dev == file.stat.dev);
-    let Some(device) = device else {
-        return Table::default();
-    };
-    let elsewhere = held
-        .into_iter()
-        .filter(|held| (held.dev, held.ino) != (device, file.stat.ino));
-    Table {
-        elsewhere: ours(at, Some(device), elsewhere.collect()),
-        readable: true,
-    }
+    readable: bool,
 }
 
 /// The locks of this registry that the table shows within a range, on whichever file.
-pub fn held<K: RangeLocks>(at: At<'_, K>, range: Range) -> Vec<Range> {
-    let held = at.kernel.held_ranges(range).unwrap_or_default();
-    ours(at, None, held)
+pub fn held<K: RangeLocks>(
+    at: At<'_, K>,
+    range: Range,
+    known: &[(u64, u64)],
+) -> Result<Vec<Range>, Stop> {
+    let mut held = read_table(at, range)?;
+    held.retain(|held| !known.contains(&(held.dev, held.ino)));
+    Ok(ours(at, held))
 }
 
-/// Those that count here. The same user may run the same program in a container, which has its
-/// own files, and shows in the same table: so a lock counts if it is on the file system of a
-/// directory in which the registry may be; or, as one that has been unmounted, on a file that a
-/// process of this mount namespace has mapped.
-fn ours<K: RangeLocks>(at: At<'_, K>, device: Option<u64>, held: Vec<HeldRange>) -> Vec<Range> {
+fn read_table<K: RangeLocks>(at: At<'_, K>, range: Range) -> Result<Vec<HeldRange>, Stop> {
+    match at.kernel.held_ranges(range) {
+        // There is no table.
+        Err(Errno::ENOENT) => Ok(Vec::new()),
+        held => held.map_err(|errno| Stop::failed("reading", Path::new("/proc/locks"), errno)),
+    }
+}
+
+/// Those that count here. Whoever can guess a name can lock the same on a file of his own, and the
+/// same user may run the same program in a container, which has its own files: both show in the
+/// same table. So a lock counts if a process of the registry's user, or of root, of this mount
+/// namespace has the file mapped, as all who hold locks do.
+///
+/// The user's runtime directory is nobody else's: a process that has a file of it mapped may have
+/// another namespace. What all users share is for whoever can write there.
+fn ours<K: RangeLocks>(at: At<'_, K>, held: Vec<HeldRange>) -> Vec<Range> {
     if held.is_empty() {
         return Vec::new();
     }
-    let directories = super::place::all(at.numbering, at.surroundings);
-    let device_of = |directory: PathBuf| {
-        let parent = directory.parent().map(|parent| at.kernel.lstat(parent));
-        let stat = at.kernel.lstat(&directory).ok().or(parent?.ok());
-        stat.map(|stat| stat.dev)
+    let device = |path: &Path| at.kernel.lstat(path).ok().map(|stat| stat.dev);
+    let uid = at.numbering.uid();
+    let shared: Vec<u64> = match uid {
+        Some(_) => Vec::new(),
+        None => super::place::all(at.numbering, at.surroundings)
+            .iter()
+            .filter_map(|path| device(path))
+            .collect(),
     };
-    let mut devices: Vec<u64> = directories.into_iter().filter_map(device_of).collect();
-    devices.extend(device);
-    let strange: Vec<(u64, u64)> = held
+    let runtime = uid.and_then(|uid| {
+        let first = candidates(uid, at.surroundings).into_iter().next()?;
+        device(first.parent()?)
+    });
+    let mut files: Vec<(u64, u64)> = held
         .iter()
-        .filter(|held| !devices.contains(&held.dev))
+        .filter(|held| !shared.contains(&held.dev))
         .map(|held| (held.dev, held.ino))
         .collect();
-    let mapped = if strange.is_empty() {
+    files.sort_unstable();
+    files.dedup();
+    let by = MappedBy {
+        uid,
+        anywhere: runtime.filter(|dev| Some(*dev) != device(Path::new("/tmp"))),
+    };
+    let mapped = if files.is_empty() {
         Vec::new()
     } else {
-        at.kernel.mapped(&strange)
+        at.kernel.mapped(&files, by)
     };
     held.into_iter()
-        .filter(|held| devices.contains(&held.dev) || mapped.contains(&(held.dev, held.ino)))
+        .filter(|held| shared.contains(&held.dev) || mapped.contains(&(held.dev, held.ino)))
         .map(|held| held.range)
         .collect()
 }
@@ -146,23 +241,17 @@ fn ours<K: RangeLocks>(at: At<'_, K>, device: Option<u64>, held: Vec<HeldRange>)
 impl<K: RangeLocks> File<'_, K> {
     /// Whether it was found to be the only file with locks of its registry.
     pub fn is_settled(&self) -> bool {
-        let here = (self.stat.dev, self.stat.ino);
         self.beginning()
-            .is_some_and(|header| header.settled == here)
+            .is_some_and(|header| header.settled == self.id())
     }
 
     /// Writes the header: that the file is the only one, if it is, and what it is called.
-    pub fn describe(&self, at: At<'_, K>, only: bool) {
-        let settled = only && at.place.settles();
+    fn describe(&self, at: At<'_, K>, settled: bool) {
         if !settled && self.beginning().is_some() {
             return;
         }
         let header = Header {
-            settled: if settled {
-                (self.stat.dev, self.stat.ino)
-            } else {
-                (0, 0)
-            },
+            settled: if settled { self.id() } else { (0, 0) },
             numbers: at.key.all_numbers().start,
             name: at.key.name().to_owned(),
         };

@@ -29,6 +29,8 @@ pub struct Place {
     pub prefix: &'static str,
     /// What else there is to be thought of.
     pub choice: Choice,
+    /// The last place of all, if this is a better one: whoever counts here has locks there too.
+    pub last: Option<PathBuf>,
 }
 
 /// Whether others who count together may find another place.
@@ -37,7 +39,7 @@ pub enum Choice {
     /// Everybody finds this one.
     First,
     /// Named by the environment, in which others may differ: they find the last one.
-    Named { last: PathBuf },
+    Named,
     /// Found by all who have no other. A better one may come to be there.
     Last,
 }
@@ -45,18 +47,17 @@ pub enum Choice {
 impl Place {
     /// Whether a registry in it may be taken for the only one, once that has been seen to be so.
     pub fn settles(&self) -> bool {
-        !matches!(self.choice, Choice::Named { .. })
+        self.choice != Choice::Named
     }
 
-    /// The place in which those count who don't have this one, if they would not know of it.
+    /// The place in which those count who don't have this one: the environment of others may name
+    /// none, and a runtime directory comes and goes.
     pub fn last(&self) -> Option<Place> {
-        let Choice::Named { last } = &self.choice else {
-            return None;
-        };
         Some(Place {
-            directory: last.clone(),
+            directory: self.last.clone()?,
             prefix: self.prefix,
             choice: Choice::Last,
+            last: None,
         })
     }
 
@@ -127,10 +128,9 @@ fn private<K: RangeLocks>(
             choice: match index {
                 0 => Choice::First,
                 _ if index == last => Choice::Last,
-                _ => Choice::Named {
-                    last: all.last().cloned().unwrap_or_default(),
-                },
+                _ => Choice::Named,
             },
+            last: all.last().filter(|_| index != last).cloned(),
         };
         match kernel.lstat(directory) {
             Ok(stat)
@@ -223,6 +223,7 @@ fn shared<K: RangeLocks>(kernel: &K) -> Result<Place, Stop> {
                 } else {
                     Choice::Last
                 },
+                last: None,
             });
         }
     }

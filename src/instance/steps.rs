@@ -3,9 +3,9 @@
 
 use super::claim::{self, Attempt, Claim};
 use super::counter::Counter;
-use super::file::{At, is_at};
+use super::file::At;
 use super::live;
-use super::name::{self, IN_FILE, Part};
+use super::name;
 use super::number::{self, Held};
 use super::others::StillThere;
 use super::place::{self, Choice, Place};
@@ -122,13 +122,13 @@ impl<K: RangeLocks> Instance<K> {
         self.come_along(&mut state);
         let attempt = self.attempt(true, |at, still_there| {
             match claim::take(at, self.number, resource, still_there)? {
-                Attempt::Taken(address) => Ok(Ok(address)),
+                Attempt::Taken(held) => Ok(Ok(held)),
                 Attempt::Held(number) => Ok(Err(live::peer(at, number))),
             }
         });
         match attempt {
-            Ok(Ok(address)) => {
-                state.more().claims.push((resource.into(), address));
+            Ok(Ok(held)) => {
+                state.more().claims.push((resource.into(), held));
                 Claim::Mine
             }
             Ok(Err(peer)) => Claim::Taken(peer),
@@ -145,22 +145,18 @@ impl<K: RangeLocks> Instance<K> {
         self.attempt(false, |at, _| act(at)).ok()
     }
 
-    /// Where the path does not lead to the file any more on which the number is held, holds the
-    /// number on the new one as well, then on that alone. Left for the next time if not possible.
+    /// Where the paths do not lead to the files any more on which the number is held, holds the
+    /// number on the new ones as well, then on those alone. Left for the next time if not possible.
     fn come_along(&self, state: &mut State<K>) {
         let Some(old) = state.held else {
             return;
         };
-        let part = Part::Numbers(self.number / IN_FILE);
         let record = self.record();
         let moved = self.attempt(true, |at, _| {
-            if is_at(at.kernel, &at.path(part), old.file) {
-                return Ok(None);
-            }
-            number::take_again(at, self.number, &record)
+            number::take_again(at, self.number, &record, old)
         });
         if let Ok(Some(held)) = moved {
-            number::give_back(&self.kernel, old);
+            number::give_back_old(&self.kernel, old, held);
             state.held = Some(held);
         }
     }
@@ -212,7 +208,7 @@ impl<K: RangeLocks> Instance<K> {
             }) {
                 Ok(done) => return Ok(done),
                 Err(Stop::Again) => {}
-                Err(Stop::Because(why)) => return Err(why),
+                Err(Stop::Because(why) | Stop::Lacking(why)) => return Err(why),
             }
         }
         Err("the registry is changed again and again".to_owned())

@@ -11,6 +11,9 @@ pub enum Stop {
     Again,
     /// In one sentence.
     Because(String),
+    /// The same, where the process or the system lacks something for now: that says nothing of
+    /// what others can do.
+    Lacking(String),
 }
 
 impl Stop {
@@ -31,6 +34,10 @@ impl Stop {
             Errno::ENOMEM => "no memory is left",
             other => other.desc(),
         };
-        Self::Because(format!("{doing} {} failed: {why}", path.display()))
+        let text = format!("{doing} {} failed: {why}", path.display());
+        match errno {
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => Self::Lacking(text),
+            _ => Self::Because(text),
+        }
     }
 }

@@ -43,6 +43,15 @@ pub struct HeldRange {
     pub range: Range,
 }
 
+/// Whose mappings [`RangeLocks::mapped`] looks at: of processes that have the same mount namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MappedBy {
+    /// The processes' effective user, or root; `None`: whoever's.
+    pub uid: Option<u32>,
+    /// The device of files for which the mount namespace may be another one.
+    pub anywhere: Option<u64>,
+}
+
 /// How [`RangeLocks::open_direct`] opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OpenDirect {
@@ -87,12 +96,12 @@ pub trait RangeLocks: Kernel {
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
-    /// Those of the files (device and inode number) that a process has mapped which this one may
-    /// look at, and which has the same mount namespace: `/proc/PID/maps`. Slow.
-    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)>;
+    /// Those of the files (device and inode number) that such a process has mapped which this one
+    /// may look at: `/proc/PID/maps`. Slow.
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)>;
 
-    /// Lets a mapping take the place of the descriptor, which is closed, also when this fails:
-    /// mmap(2) with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`, close(2). The address.
+    /// Lets a mapping hold the description as well, also when the descriptor is closed: mmap(2)
+    /// with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`. The address.
     fn keep(&self, fd: Fd) -> Result<usize, Errno>;
 
     /// Ends what [`keep`](Self::keep) began, and with it the description's locks: munmap(2).

@@ -264,6 +264,13 @@ void obey(const std::string &line)
         getrlimit(RLIMIT_FSIZE, &limit);
         limit.rlim_cur = 0;
         say(setrlimit(RLIMIT_FSIZE, &limit) == 0 ? "none is left" : "failed");
+    } else if (command == "descriptors-left") {
+        rlimit limit {};
+        getrlimit(RLIMIT_NOFILE, &limit);
+        const int next = dup(0);
+        close(next);
+        limit.rlim_cur = rlim_t(next) + std::stoul(first);
+        say(setrlimit(RLIMIT_NOFILE, &limit) == 0 ? first + " left" : "failed");
     } else if (command == "fork") {
         say(forkChild());
     } else if (command == "spawn") {

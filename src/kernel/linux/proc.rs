@@ -3,6 +3,7 @@
 //! Everything is best effort, and what can't be read is left out. So it is for diagnosis, and in
 //! decisions it only adds to what is known otherwise.
 
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::{self, DirEntry};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -12,6 +13,7 @@ use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, fstatat};
 
+use super::super::range_locks::MappedBy;
 use super::super::{Errno, FileStat, IpcId, IpcPerm, Process, ShmStat};
 
 /// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
@@ -195,22 +197,29 @@ fn processes() -> impl Iterator<Item = DirEntry> {
     entries.filter(is_process)
 }
 
-/// Those of the files that processes of this mount namespace have mapped.
-pub fn mapped(files: &[(u64, u64)]) -> Vec<(u64, u64)> {
+/// Those of the files that such processes have mapped.
+pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
     let namespace = |process: &Path| fs::metadata(process.join("ns/mnt")).ok().map(|of| of.ino());
-    let here = namespace(Path::new("/proc/self"));
-    let mut found: Vec<(u64, u64)> = processes()
-        .filter(|entry| here.is_some() && namespace(&entry.path()) == here)
-        .filter_map(|entry| fs::read(entry.path().join("maps")).ok())
-        .flat_map(|maps| {
-            let lines = maps.split(|byte| *byte == b'\n');
-            lines.filter_map(mapped_file).collect::<Vec<_>>()
-        })
-        .filter(|file| files.contains(file))
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+    let here = namespace(Path::new("/proc/thread-self"));
+    let files: HashSet<(u64, u64)> = files.iter().copied().collect();
+    let mut found = HashSet::new();
+    for process in processes() {
+        let owner = process.metadata().map(|status| status.uid());
+        if !owner.is_ok_and(|owner| by.uid.is_none_or(|uid| owner == uid || owner == 0)) {
+            continue;
+        }
+        let path = process.path();
+        let same = here.is_some() && namespace(&path) == here;
+        if !same && by.anywhere.is_none() {
+            continue;
+        }
+        let maps = fs::read(path.join("maps")).unwrap_or_default();
+        let mapped = maps.split(|byte| *byte == b'\n').filter_map(mapped_file);
+        let counts =
+            |file: &(u64, u64)| files.contains(file) && (same || by.anywhere == Some(file.0));
+        found.extend(mapped.filter(counts));
+    }
+    found.into_iter().collect()
 }
 
 /// Device and inode number in a line of `/proc/PID/maps`.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
-use super::super::range_locks::{HeldRange, OpenDirect, Range, RangeLocks};
+use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
 use super::super::{Errno, Fd, Kernel as _};
 use super::shared_file::new_file;
 use super::{Linux, check, fork_window};
@@ -143,8 +143,8 @@ impl RangeLocks for Linux {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)> {
-        super::proc::mapped(files)
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
+        super::proc::mapped(files, by)
     }
 
     fn keep(&self, fd: Fd) -> Result<usize, Errno> {
@@ -159,7 +159,7 @@ impl RangeLocks for Linux {
                 0,
             )
         };
-        let mapped = if address == libc::MAP_FAILED {
+        if address == libc::MAP_FAILED {
             Err(Errno::last())
         } else {
             // SAFETY: exactly the mapping just made.
@@ -171,9 +171,7 @@ impl RangeLocks for Linux {
                     Err(errno)
                 }
             }
-        };
-        let _ = nix::unistd::close(fd);
-        mapped
+        }
     }
 
     fn let_go(&self, address: usize) {

@@ -87,7 +87,7 @@ impl Machine {
                 }
                 RangeCall::ShmLoad(at) => RangeCall::ShmLoad(address(at)),
                 RangeCall::ShmStore(at, value) => RangeCall::ShmStore(address(at), *value),
-                RangeCall::Held(_) | RangeCall::Mapped(_) => call.clone(),
+                RangeCall::Held(_) | RangeCall::Mapped(..) => call.clone(),
             }),
             Call::ShmFind(_)
             | Call::ShmCreate(..)

@@ -174,7 +174,7 @@ fn make_range(call: &RangeCall) -> Reply {
             Ok(held) => ranges(held),
             Err(errno) => fail(errno),
         },
-        RangeCall::Mapped(_) => fail(Errno::ENOSYS),
+        RangeCall::Mapped(..) => fail(Errno::ENOSYS),
         RangeCall::Keep(fd) => other(kernel.keep(*fd), |address| {
             Value::Number(i64::try_from(address).unwrap())
         }),

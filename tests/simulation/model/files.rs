@@ -209,6 +209,9 @@ impl World {
             // The mapping keeps the open file.
             if let Some(address) = handle.address {
                 self.processes[who].mapped.insert(address, handle);
+            } else if let Some(kept) = handle.kept {
+                let kept = self.processes[who].fds.get_mut(&kept).unwrap();
+                kept.ranges = handle.ranges;
             }
             self.forget_inode(ino);
         }

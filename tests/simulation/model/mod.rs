@@ -224,7 +224,9 @@ impl World {
             return false;
         }
         let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| !handle.has_locks() && self.inodes[&handle.ino].links > 0)
+        handle.is_none_or(|handle| {
+            handle.kept.is_some() || !handle.has_locks() && self.inodes[&handle.ino].links > 0
+        })
     }
 
     /// Whether the call that `who` waits in can go on by itself.

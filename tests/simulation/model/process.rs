@@ -40,6 +40,8 @@ pub struct Handle {
     pub named: BTreeMap<(u64, u64), FileLock>,
     /// Where it is mapped.
     pub address: Option<usize>,
+    /// What keeps its ranges when it is closed.
+    pub kept: Option<Fd>,
     /// Mapped by `map_own`: a semaphore.
     pub own: bool,
 }
@@ -53,6 +55,7 @@ impl Handle {
             writable,
             named: BTreeMap::new(),
             address: None,
+            kept: None,
             own: false,
         }
     }

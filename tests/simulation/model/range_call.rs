@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use qshm::kernel::{Fd, HeldRange, OpenDirect, Range};
+use qshm::kernel::{Fd, HeldRange, MappedBy, OpenDirect, Range};
 
 use super::call::{Reply, Value};
 
@@ -16,7 +16,7 @@ pub enum RangeCall {
     Unlock(Fd, Range),
     Holder(Fd, Range),
     Held(Range),
-    Mapped(Arc<[(u64, u64)]>),
+    Mapped(Arc<[(u64, u64)]>, MappedBy),
     Keep(Fd),
     LetGo(usize),
     ReadAt(Fd, u64, usize),
@@ -36,7 +36,7 @@ impl RangeCall {
             Self::Unlock(fd, of) => format!("unlock_range {fd} {}", range(of)),
             Self::Holder(fd, of) => format!("range_holder {fd} {}", range(of)),
             Self::Held(of) => format!("held_ranges {}", range(of)),
-            Self::Mapped(files) => format!("mapped {files:?}"),
+            Self::Mapped(files, by) => format!("mapped {files:?} {by:?}"),
             Self::Keep(fd) => format!("keep {fd}"),
             Self::LetGo(address) => format!("let_go {address}"),
             Self::ReadAt(fd, offset, length) => format!("read_at {fd} {offset} {length}"),

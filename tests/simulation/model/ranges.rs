@@ -23,10 +23,10 @@ impl World {
             RangeCall::Unlock(fd, range) => self.unlock_range(who, *fd, *range),
             RangeCall::Holder(fd, range) => self.range_holder(who, *fd, *range),
             RangeCall::Held(range) => self.held_ranges(*range),
-            RangeCall::Mapped(files) => self.mapped(cred, files),
+            RangeCall::Mapped(files, by) => self.mapped(cred, files, by.uid),
             RangeCall::Keep(fd) => self.keep(who, *fd),
             RangeCall::LetGo(address) => {
-                self.close(who, Fd::try_from(*address).unwrap());
+                self.let_go(who, Fd::try_from(*address).unwrap());
                 DONE
             }
             RangeCall::ReadAt(fd, offset, length) => self.read_at(who, *fd, *offset, *length),
@@ -127,11 +127,12 @@ impl World {
         }))
     }
 
-    fn mapped(&self, cred: Cred, files: &[(u64, u64)]) -> Reply {
+    fn mapped(&self, cred: Cred, files: &[(u64, u64)], uid: Option<u32>) -> Reply {
         let shown = self
             .processes
             .iter()
-            .filter(|process| cred.uid == 0 || process.cred.uid == cred.uid);
+            .filter(|process| cred.uid == 0 || process.cred.uid == cred.uid)
+            .filter(|process| uid.is_none_or(|uid| [uid, 0].contains(&process.cred.uid)));
         let kept = shown.flat_map(|process| process.fds.range(KEPT..));
         let mut inodes: Vec<u64> = kept.map(|(_, handle)| handle.ino).collect();
         inodes.sort_unstable();
@@ -141,21 +142,28 @@ impl World {
     }
 
     fn keep(&mut self, who: Pid, fd: Fd) -> Reply {
-        let fds = &mut self.processes[who].fds;
-        let Some(handle) = fds.remove(&fd) else {
+        let Some(handle) = self.processes[who].fds.get(&fd) else {
             return fail(Errno::EBADF);
         };
         if self.inodes[&handle.ino].kind != FileKind::Regular {
-            self.processes[who].fds.insert(fd, handle);
-            self.close(who, fd);
             return fail(Errno::ENODEV);
         }
         let fds = &mut self.processes[who].fds;
         let address = (KEPT..Fd::MAX)
             .find(|kept| !fds.contains_key(kept))
             .unwrap();
-        fds.insert(address, handle);
+        let handle = fds.get_mut(&fd).unwrap();
+        handle.kept = Some(address);
+        let twin = Handle::new(handle.ino, handle.writable);
+        fds.insert(address, twin);
         number(address)
+    }
+
+    fn let_go(&mut self, who: Pid, address: Fd) {
+        for handle in self.processes[who].fds.values_mut() {
+            handle.kept = handle.kept.filter(|kept| *kept != address);
+        }
+        self.close(who, address);
     }
 
     fn read_at(&self, who: Pid, fd: Fd, offset: u64, length: usize) -> Reply {

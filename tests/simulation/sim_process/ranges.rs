@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use qshm::kernel::{Errno, Fd, HeldRange, OpenDirect, Range, RangeLocks};
+use qshm::kernel::{Errno, Fd, HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
 
 use super::SimProcess;
 use crate::model::call::{Call, Value};
@@ -53,8 +53,8 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn mapped(&self, files: &[(u64, u64)]) -> Vec<(u64, u64)> {
-        match self.ask_range(RangeCall::Mapped(files.into())) {
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
+        match self.ask_range(RangeCall::Mapped(files.into(), by)) {
             Ok(Value::List(inodes)) => inodes.iter().map(|ino| (1, *ino as u64)).collect(),
             _ => Vec::new(),
         }

@@ -11,6 +11,7 @@ mod hostile;
 mod kill_points;
 mod list;
 mod places;
+mod places_that_go;
 mod speed;
 mod storm;
 

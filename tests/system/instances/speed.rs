@@ -27,9 +27,10 @@ fn a_join_makes_few_system_calls() {
     drop(stage.joined(User::ALICE, 0));
     let one = calls(&stage, 11) - calls(&stage, 10);
     println!("{one} calls for a join and its end");
-    // lstat of the directory, open, fstat, lock, lstat of the file, read, write, map, keep out of
-    // children, close; unmap.
-    assert!(one <= 11, "{one} calls");
+    // lstat of the directory, open, fstat, map, keep out of children, lock, lstat of the file,
+    // read, write, close; unmap. All of it twice, in the runtime directory and in the last place,
+    // and there one lock more.
+    assert!(one <= 23, "{one} calls");
 }
 
 #[test]

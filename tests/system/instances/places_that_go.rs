@@ -1,0 +1,139 @@
+//! Places that come and go while instances run, no table to ask, and locks of people who have
+//! nothing to do with it: no number or claim is given twice, and strangers do not meet.
+
+use super::{Stage, count, join, runtime};
+use crate::support::mounts;
+use crate::support::{Running, User};
+use std::fs::{self, File};
+use std::path::Path;
+
+const LAST: &str = "/tmp/qshm-instances-1";
+
+/// The last place is known to be the only one.
+fn settle_last(stage: &Stage) {
+    let mut before = stage.joined(User::ALICE, 0);
+    assert_eq!(before.ask("claim 0 camera"), "mine");
+}
+
+/// Joins while another one has number 0 and the camera.
+fn is_second(stage: &Stage) -> Running {
+    let mut second = stage.joined(User::ALICE, 1);
+    assert!(second.ask("claim 0 camera").starts_with("taken by 0 "));
+    assert_eq!(count(&mut second), 2);
+    second
+}
+
+#[test]
+fn a_runtime_directory_that_comes_and_goes() {
+    for early in [false, true] {
+        let Some(stage) = Stage::bare() else { return };
+        settle_last(&stage);
+        let mut first = stage.start(User::ALICE);
+        if early {
+            join(&mut first, "logic", 0);
+        }
+        mounts::directory(&runtime(1), 1, 0o700);
+        if early {
+            assert_eq!(count(&mut first), 1);
+        } else {
+            join(&mut first, "logic", 0);
+        }
+        assert_eq!(first.ask("claim 0 camera"), "mine");
+        fs::remove_dir_all(runtime(1)).unwrap();
+        let _second = is_second(&stage);
+        assert_eq!(count(&mut first), 2);
+        let _third = stage.joined(User::ALICE, 2);
+    }
+}
+
+#[test]
+fn a_runtime_directory_that_is_open_to_others_for_a_time() {
+    let Some(stage) = Stage::bare() else { return };
+    settle_last(&stage);
+    mounts::directory(&runtime(1), 1, 0o700);
+    let mut first = stage.joined(User::ALICE, 0);
+    assert_eq!(first.ask("claim 0 camera"), "mine");
+    mounts::directory(&runtime(1).join("qshm"), 1, 0o755);
+    let mut second = is_second(&stage);
+    mounts::directory(&runtime(1).join("qshm"), 1, 0o700);
+    let mut third = stage.joined(User::ALICE, 2);
+    for process in [&mut first, &mut second, &mut third] {
+        assert_eq!(count(process), 3);
+    }
+}
+
+#[test]
+fn a_named_registry_that_is_deleted() {
+    let Some(stage) = Stage::bare() else { return };
+    settle_last(&stage);
+    let named = Path::new("/tmp/runtime-alice");
+    mounts::directory(named, 1, 0o700);
+    let mut first = stage
+        .launch(User::ALICE)
+        .env("XDG_RUNTIME_DIR", named)
+        .start();
+    join(&mut first, "logic", 0);
+    assert_eq!(first.ask("claim 0 camera"), "mine");
+    fs::remove_file(named.join("qshm/logic.user.0")).unwrap();
+    assert_eq!(count(&mut first), 1);
+    let _second = is_second(&stage);
+}
+
+/// One descriptor is enough for the registry, but the table can't be read.
+#[test]
+fn no_descriptor_is_left_for_the_table() {
+    let Some(stage) = Stage::bare() else { return };
+    let mut first = stage.joined(User::ALICE, 0);
+    fs::remove_file(Path::new(LAST).join("logic.user.0")).unwrap();
+    let mut second = stage.start(User::ALICE);
+    assert_eq!(second.ask("descriptors-left 1"), "1 left");
+    let said = second.ask("join logic");
+    assert!(
+        said.starts_with("private: ") && said.contains("too many files open"),
+        "{said}"
+    );
+    assert_eq!(count(&mut first), 1);
+}
+
+/// Where a lock is, from the kernel's table.
+fn position_of_the_only_lock() -> i64 {
+    let table = fs::read_to_string("/proc/locks").unwrap();
+    let inode = {
+        use std::os::unix::fs::MetadataExt;
+        let file = Path::new(LAST).join("victim.user.0");
+        format!(":{} ", file.metadata().unwrap().ino())
+    };
+    let line = table
+        .lines()
+        .find(|line| line.contains("OFDLCK") && line.contains(&inode));
+    let words = line.expect("a lock").split_ascii_whitespace();
+    words.rev().nth(1).unwrap().parse().unwrap()
+}
+
+/// Whoever guesses a name can lock the same bytes of a file of his own.
+#[test]
+fn locks_on_a_file_of_somebody_else() {
+    let Some(stage) = Stage::bare() else { return };
+    let mut process = stage.start(User::ALICE);
+    join(&mut process, "victim", 0);
+    let start = position_of_the_only_lock();
+    drop(process);
+    fs::remove_dir_all(LAST).unwrap();
+    // This test's process is root's, but has not mapped it.
+    let foreign = File::create("/tmp/mallory").unwrap();
+    for number in 0..2500 {
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            // Not as one lock, which would not be within the range that is looked at.
+            l_start: start + 2 * number,
+            l_len: 1,
+            l_pid: 0,
+        };
+        let locked = nix::fcntl::fcntl(&foreign, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock));
+        locked.expect("it is nobody's");
+    }
+    let mut process = stage.start(User::ALICE);
+    join(&mut process, "victim", 0);
+    assert_eq!(count(&mut process), 1);
+}
