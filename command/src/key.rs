@@ -39,6 +39,11 @@ pub fn run(arguments: &Key) -> Outcome {
     let path = |path: &Path| path.display().to_string();
     let number =
         |key: Option<i32>| key.map_or("- (no key file)".into(), |key| format!("{key:#010x}"));
+    if keys.too_long {
+        // What would be shown is no file and leads to no object.
+        line("", "a name is longer than 255 bytes: Qt says KeyError");
+        return output::print(&text).map(|()| 0);
+    }
     line("segment file", &path(&keys.segment_file));
     line(
         "segment project id",
@@ -57,9 +62,6 @@ pub fn run(arguments: &Key) -> Outcome {
     }
     if arguments.key.is_empty() {
         line("", "an empty key leads nowhere: Qt says KeyError");
-    }
-    if keys.too_long {
-        line("", "a name is longer than 255 bytes: Qt says KeyError");
     }
     output::print(&text)?;
     Ok(0)

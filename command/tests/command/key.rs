@@ -103,6 +103,14 @@ fn what_is_no_version_of_qt_is_refused() {
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("qshm: five is no version of Qt"), "{said}");
+    // A name that no file can have is not shown.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qshm"));
+    let done = command.args(["key", &"x".repeat(250)]).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(
+        said.contains("KeyError") && !said.contains("qipc_"),
+        "{said}"
+    );
     // The classes came with 4.4. An empty key is none in any version.
     for (version, expected) in [("4.3", 2), ("4.3.5", 2), ("4.4", 0), ("4", 0)] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qshm"));

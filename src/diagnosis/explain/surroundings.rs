@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Told;
 use crate::diagnosis::machine::{DirectoryKind, Machine};
-use crate::diagnosis::words::{user, who};
+use crate::diagnosis::words::{quoted, user, who};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{ProcessRow, Variable};
 use crate::kernel::{Kernel as _, Linux, Process};
@@ -191,7 +191,7 @@ fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
                 path.display(),
                 own.display()
             ));
-            told.advise(format!("sudo TMPDIR={} PROGRAM", path.display()));
+            told.advise(format!("sudo TMPDIR={} PROGRAM", quoted(path)));
         }
     }
 }
