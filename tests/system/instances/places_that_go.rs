@@ -3,7 +3,8 @@
 
 use super::{Stage, count, join, runtime};
 use crate::support::mounts;
-use crate::support::{Running, User};
+use crate::support::trace::{OF_INSTANCES, Traced, needs_strace};
+use crate::support::{Running, User, base_program};
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -95,6 +96,23 @@ fn no_descriptor_is_left_for_the_table() {
     assert_eq!(count(&mut first), 1);
 }
 
+/// The same where it is the last place that can't be had beside the runtime directory, and for a
+/// claim.
+#[test]
+fn no_descriptor_is_left_for_the_last_place() {
+    let Some(stage) = Stage::new() else { return };
+    let mut one = stage.start(User::ALICE);
+    assert_eq!(one.ask("descriptors-left 1"), "1 left");
+    let said = one.ask("join logic");
+    assert!(said.contains("too many files open"), "{said}");
+    let mut first = stage.joined(User::ALICE, 0);
+    assert_eq!(first.ask("descriptors-left 1"), "1 left");
+    let said = first.ask("claim 0 camera");
+    assert!(said.starts_with("unavailable: "), "{said}");
+    assert!(said.contains("too many files open"), "{said}");
+    let _second = stage.joined(User::ALICE, 1);
+}
+
 /// Where a lock is, from the kernel's table.
 fn position_of_the_only_lock() -> i64 {
     let table = fs::read_to_string("/proc/locks").unwrap();
@@ -136,4 +154,37 @@ fn locks_on_a_file_of_somebody_else() {
     let mut process = stage.start(User::ALICE);
     join(&mut process, "victim", 0);
     assert_eq!(count(&mut process), 1);
+}
+
+/// Who sees a lock in the kernel's table must be able to see whose process has the file mapped.
+#[test]
+fn a_file_is_mapped_before_it_is_locked() {
+    let Some(stage) = Stage::bare() else { return };
+    if !needs_strace() {
+        return;
+    }
+    let traced = Traced {
+        world: &stage.world,
+        program: base_program("face_instance"),
+        preload: None,
+        args: vec!["join logic".to_owned(), "claim 0 camera".to_owned()],
+        user: User::ALICE,
+        more: OF_INSTANCES,
+    };
+    let (mut mapped, mut locks) = (Vec::new(), 0);
+    for call in traced.record() {
+        let arguments = call.text.split_once('(').map_or("", |(_, text)| text);
+        let mut arguments = arguments.split(", ");
+        match call.name.as_str() {
+            "mmap" => mapped.extend(arguments.nth(4).map(str::to_owned)),
+            "close" => mapped.clear(),
+            "fcntl" if call.text.contains("F_WRLCK") && call.text.contains("F_OFD_SETLK") => {
+                let file = arguments.next().expect("a descriptor").to_owned();
+                assert!(mapped.contains(&file), "{}", call.text);
+                locks += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(locks >= 2, "{locks} locks");
 }
