@@ -344,8 +344,8 @@ impl<K: Kernel> Drop for KeyFile<K> {
     }
 }
 
-/// What is wrong with a file that could be opened.
-fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
+/// What is wrong with a file that could be opened: a key file, or that of a POSIX object.
+pub(crate) fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
     if stat.kind != FileKind::Regular {
         Some(FileFault::NotPlain)
     } else if stat.links > 1 {

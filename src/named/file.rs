@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, IpcPerm, Kernel, NewObject, Wait};
+use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Wait};
+use crate::key_file::fault;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 /// How often a file that others replace meanwhile is tried anew.
@@ -196,19 +197,6 @@ pub(crate) fn perm_of(stat: &FileStat) -> IpcPerm {
         cuid: stat.uid,
         cgid: stat.gid,
         mode: stat.mode & 0o777,
-    }
-}
-
-/// What is wrong with a file that could be opened.
-fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
-    if stat.kind != FileKind::Regular {
-        Some(FileFault::NotPlain)
-    } else if stat.links > 1 {
-        Some(FileFault::HardLinks)
-    } else if !actor.options.access.trusts_file(&actor.identity, stat) {
-        Some(FileFault::Foreign)
-    } else {
-        None
     }
 }
 
