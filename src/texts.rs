@@ -167,14 +167,21 @@ pub(crate) fn of_segment(trouble: &Trouble, call: Call, native: bool) -> Error {
 
 /// What Qt would say of this trouble of a semaphore.
 pub(crate) fn of_semaphore(trouble: &Trouble) -> Error {
+    trouble_of_semaphore(trouble, system, "%1: unknown error %2")
+}
+
+/// The same in the words of a generation: what it says of a system call, and of an unknown error.
+fn trouble_of_semaphore(
+    trouble: &Trouble,
+    system: fn(Errno, &'static str) -> Error,
+    unknown: &'static str,
+) -> Error {
     match trouble {
         Trouble::InTheWay(_) => system(Errno::EACCES, "QSystemSemaphore::handle"),
-        Trouble::Busy(_) | Trouble::Changed => Error::new(
-            ErrorKind::Busy,
-            "%1: unknown error %2",
-            "QSystemSemaphore::handle",
-        )
-        .with_errno(Errno::EBUSY as i32),
+        Trouble::Busy(_) | Trouble::Changed => {
+            Error::new(ErrorKind::Busy, unknown, "QSystemSemaphore::handle")
+                .with_errno(Errno::EBUSY as i32)
+        }
         Trouble::System { step, errno, .. } => match step {
             Step::Key => Error::new(
                 ErrorKind::KeyError,

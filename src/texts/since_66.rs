@@ -5,7 +5,7 @@ use crate::kernel::Errno;
 use crate::key::KeyType;
 use crate::trouble::{Step, Trouble};
 
-use super::{Call, empty_semaphore_key, no_key, no_semaphore_key_file};
+use super::{Call, empty_semaphore_key, no_key, trouble_of_semaphore};
 
 /// The function that Qt names where shm_open(3) fails, also in `create()`.
 pub(super) const SHM_OPEN: &str = "QSharedMemory::attach (shm_open)";
@@ -146,24 +146,5 @@ pub(crate) fn of_segment_66(trouble: &Trouble, call: Call, posix: bool) -> Error
 
 /// What Qt would say of this trouble of a semaphore.
 pub(crate) fn of_semaphore_66(trouble: &Trouble) -> Error {
-    match trouble {
-        Trouble::InTheWay(_) => system(Errno::EACCES, "QSystemSemaphore::handle"),
-        Trouble::Busy(_) | Trouble::Changed => Error::new(
-            ErrorKind::Busy,
-            "%1: unknown error: %2",
-            "QSystemSemaphore::handle",
-        )
-        .with_errno(Errno::EBUSY as i32),
-        Trouble::System { step, errno, .. } => match step {
-            Step::Key => Error::new(
-                ErrorKind::KeyError,
-                "%1: ftok failed",
-                "QSystemSemaphore::handle:",
-            ),
-            Step::SemaphoreFile | Step::KeyFile => no_semaphore_key_file(),
-            Step::Semaphore | Step::Segment | Step::Attach => {
-                system(*errno, "QSystemSemaphore::handle")
-            }
-        },
-    }
+    trouble_of_semaphore(trouble, system, "%1: unknown error: %2")
 }
