@@ -172,7 +172,7 @@ impl Attached {
             return false;
         };
         let here = kernel.fstat(fd).is_ok_and(|now| now.same_file(&self.stat));
-        let others = !here || kernel.range_locked(fd, ATTACHED) != Ok(None);
+        let others = !here || kernel.range_holder(fd, ATTACHED) != Ok(None);
         kernel.close(fd);
         others
     }

@@ -247,7 +247,7 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
         let euid = kernel.geteuid();
         let removable = euid == 0 || stat.uid == euid;
-        let stays = || !removable || kernel.range_locked(fd, ATTACHED) != Ok(None);
+        let stays = || !removable || kernel.range_holder(fd, ATTACHED) != Ok(None);
         stat.links > 0 && (!trusted || !actor.may_use(&perm_of(&stat), 0o6) && stays())
     });
     kernel.close(fd);

@@ -33,7 +33,7 @@ pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, place: &Place, obstacle: &Obs
         let _ = write!(text, ", belongs to {user}, mode {mode:03o}");
     }
     let in_use = actor.kernel.named_open(path, false).is_ok_and(|fd| {
-        let locked = actor.kernel.range_locked(fd, ATTACHED);
+        let locked = actor.kernel.range_holder(fd, ATTACHED);
         actor.kernel.close(fd);
         locked != Ok(None)
     });
