@@ -435,7 +435,7 @@ impl Kernel for SimProcess {
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {
-        self.yes(&Call::IsMapped(file.ino))
+        self.yes(&Call::IsMapped((file.dev, file.ino)))
     }
 
     fn map(&self, fd: Fd, _size: usize, read_only: bool) -> Result<usize, Errno> {

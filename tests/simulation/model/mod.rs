@@ -12,6 +12,7 @@
 pub mod call;
 mod directories;
 mod files;
+pub mod line;
 mod locks;
 mod mappings;
 mod memory;
@@ -153,7 +154,7 @@ impl World {
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
             Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
-            Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
+            Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
             Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
                 self.unmap(who, *address);

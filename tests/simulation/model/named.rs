@@ -122,6 +122,9 @@ impl World {
             return fail(Errno::EINVAL);
         }
         let ino = handle.ino;
+        if self.inode(ino).kind != FileKind::Regular {
+            return fail(Errno::EINVAL);
+        }
         self.inode_mut(ino).memory.resize(size);
         DONE
     }
@@ -132,6 +135,9 @@ impl World {
         };
         if cred.uid != 0 && cred.uid != self.inode(handle.ino).uid {
             return Step::Answer(fail(Errno::EACCES));
+        }
+        if self.inode(handle.ino).kind != FileKind::Regular {
+            return Step::Answer(fail(Errno::EINVAL));
         }
         if self.is_alone(who, fd) {
             return Step::Answer(number(1));
