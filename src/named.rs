@@ -15,6 +15,7 @@ pub(crate) mod counter;
 mod enter;
 mod file;
 mod handle;
+mod inquiry;
 pub(crate) mod lock;
 mod look;
 mod semaphore;
@@ -24,5 +25,6 @@ mod words;
 
 pub(crate) use attached::{Attached, Created, Found, Left};
 pub(crate) use handle::Handle;
+pub(crate) use inquiry::Inquiry;
 pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
 pub(crate) use words::explain;

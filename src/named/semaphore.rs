@@ -17,6 +17,7 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 use super::counter;
 use super::file::{File, perm_of};
 use super::handle::Handle;
+use super::inquiry::Inquiry;
 use super::lock;
 use super::slots;
 use super::word::{HeldBy, Word, image};
@@ -154,10 +155,15 @@ impl<K: Kernel> Semaphore<K> {
 
     /// The descriptor, for asking about the slots of others; none if the application has closed
     /// it.
-    pub fn fd(&self) -> Option<Fd> {
+    fn fd(&self) -> Option<Fd> {
         let now = self.kernel.fstat(self.fd);
         now.is_ok_and(|now| now.same_file(&self.stat))
             .then_some(self.fd)
+    }
+
+    /// For asking about the slots of others while one waits.
+    pub fn inquiry(&self) -> Inquiry<K> {
+        Inquiry::new(&self.kernel, self.path().to_owned(), self.stat, self.fd)
     }
 
     /// Where its file is.
