@@ -38,45 +38,20 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// How long the mutex of somebody who lives may be waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How to ask about the slots of others.
-#[derive(Debug)]
-enum Ask<'a, K: Kernel> {
-    /// Not at all: what can't be done at once is done otherwise.
-    No,
-    /// By this descriptor, opened just now.
-    By(Fd),
-    With(&'a Inquiry<K>),
-}
-
-impl<K: Kernel> Clone for Ask<'_, K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K: Kernel> Copy for Ask<'_, K> {}
-
-impl<K: Kernel> Ask<'_, K> {
-    fn fd(self) -> Option<Fd> {
-        match self {
-            Ask::No => None,
-            Ask::By(fd) => Some(fd),
-            Ask::With(inquiry) => inquiry.fd(),
-        }
-    }
-}
+/// Where to get a descriptor for asking about the slots of others, each time anew.
+type Ask<'a> = &'a dyn Fn() -> Option<Fd>;
 
 /// One semaphore, as seen by one of its users.
-#[derive(Debug)]
 struct Page<'a, K: Kernel> {
     kernel: &'a K,
     address: usize,
     slot: u32,
-    ask: Ask<'a, K>,
+    /// Without it, what can't be done at once is not done.
+    ask: Option<Ask<'a>>,
 }
 
 impl<'a, K: Kernel> Page<'a, K> {
-    fn new(kernel: &'a K, handle: Handle, ask: Ask<'a, K>) -> Self {
+    fn new(kernel: &'a K, handle: Handle, ask: Option<Ask<'a>>) -> Self {
         Page {
             kernel,
             address: handle.address(),
@@ -129,7 +104,7 @@ impl<'a, K: Kernel> Page<'a, K> {
             if attempts < SPINS && self.kernel.spin() {
                 continue;
             }
-            if matches!(self.ask, Ask::No) {
+            if self.ask.is_none() {
                 return Err(Errno::EAGAIN);
             }
             let holder = holder as u32;
@@ -148,7 +123,7 @@ impl<'a, K: Kernel> Page<'a, K> {
 
     /// Takes the mutex from a user who is dead, by becoming that user; says whether it did.
     fn free_mutex_of(&self, slot: u32) -> bool {
-        let Some(fd) = self.ask.fd() else {
+        let Some(fd) = self.ask.and_then(|ask| ask()) else {
             return false;
         };
         // A number that is no slot: not of ours.
@@ -258,7 +233,7 @@ impl<'a, K: Kernel> Page<'a, K> {
             if slot == self.slot {
                 continue;
             }
-            let Some(fd) = self.ask.fd() else {
+            let Some(fd) = self.ask.and_then(|ask| ask()) else {
                 return false;
             };
             // Who has the byte of a slot is its user: we, for as long as this takes.
@@ -280,7 +255,7 @@ fn table_entry(slot: u32) -> (usize, u32) {
 /// `acquire()` or `release()` where that takes neither waiting nor clearing up.
 #[inline]
 pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
-    let page = Page::new(kernel, handle, Ask::No);
+    let page = Page::new(kernel, handle, None);
     (delta > 0 || page.word().value() > 0) && page.add(delta).is_ok()
 }
 
@@ -292,7 +267,8 @@ pub(crate) fn acquire<K: Kernel>(
     wait: Wait,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<(), Errno> {
-    let page = Page::new(kernel, handle, Ask::With(inquiry));
+    let ask = || inquiry.fd();
+    let page = Page::new(kernel, handle, Some(&ask));
     let begin = kernel.clock();
     loop {
         if page.word().value() > 0 {
@@ -331,17 +307,18 @@ pub(crate) fn release<K: Kernel>(
     inquiry: &Inquiry<K>,
     n: i32,
 ) -> Result<(), Errno> {
-    Page::new(kernel, handle, Ask::With(inquiry)).add(n)
+    Page::new(kernel, handle, Some(&|| inquiry.fd())).add(n)
 }
 
 /// Gives back what the dead had acquired; says whether there was anything.
 pub(super) fn settle_the_dead<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inquiry<K>) -> bool {
-    Page::new(kernel, handle, Ask::With(inquiry)).settle_the_dead()
+    Page::new(kernel, handle, Some(&|| inquiry.fd())).settle_the_dead()
 }
 
 /// Sets the value, and forgets who owes what.
 pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
-    let page = Page::new(kernel, handle, Ask::By(fd));
+    let ask = || Some(fd);
+    let page = Page::new(kernel, handle, Some(&ask));
     let _ = page.locked(|| {
         for (slot, _) in page.all_owed() {
             page.set_owed(slot, 0);
@@ -355,7 +332,7 @@ pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
 
 /// Clears up after the dead user whose slot has become ours.
 pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
-    Page::new(kernel, handle, Ask::By(fd)).settle();
+    Page::new(kernel, handle, Some(&|| Some(fd))).settle();
 }
 
 /// Gives back what all dead had. Nobody else uses the semaphore. What can't be so, bytes that nobody
@@ -364,7 +341,8 @@ pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
 /// Each step is as safe from a kill as those of the living: to add up first and write then would
 /// lose, or count twice, what was added up.
 pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
-    let page = Page::new(kernel, handle, Ask::By(fd));
+    let ask = || Some(fd);
+    let page = Page::new(kernel, handle, Some(&ask));
     if page.get(MUTEX) != 0 {
         page.finish();
         page.set(MUTEX, 0);
@@ -392,6 +370,6 @@ pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: Option<u32
 
 /// Whether anything is to be given back or taken back when this user ends.
 pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
-    let page = Page::new(kernel, handle, Ask::No);
+    let page = Page::new(kernel, handle, None);
     page.owed(page.slot) != 0
 }

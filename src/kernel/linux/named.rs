@@ -125,22 +125,6 @@ pub fn range_locked(fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
     Ok((!free).then_some(record.l_start as u64))
 }
 
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
-pub fn lease(fd: Fd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
-}
-
 pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.

@@ -56,10 +56,16 @@ pub enum Call {
     RangeLock(Fd, (u64, u64), FileLock),
     RangeLocked(Fd, (u64, u64)),
     NamedOpen(Arc<Path>, bool),
-    NamedOpenLocked(Arc<Path>, bool, Wait),
+    /// The first half of an attempt of `named_open_locked`: announced, and open.
+    NamedLook(Arc<Path>, bool),
+    /// The second: has its lock, or not, and is not announced any more.
+    NamedLocks(Fd),
+    /// Between two attempts.
+    NamedUnlocked(Arc<Path>, Wait),
+    Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
     NamedResize(Fd, u64),
-    NamedAlone(Fd, Wait),
+    NamedAlone(Fd, Arc<Path>, Wait),
     /// Of the file of this inode number.
     IsMapped(u64),
     /// Whether it is `map_own`, and then where.
@@ -206,7 +212,10 @@ impl Line for Call {
             Call::RangeLock(..)
             | Call::RangeLocked(..)
             | Call::NamedOpen(..)
-            | Call::NamedOpenLocked(..)
+            | Call::NamedLook(..)
+            | Call::NamedLocks(..)
+            | Call::NamedUnlocked(..)
+            | Call::Announce(..)
             | Call::NamedMake(..)
             | Call::NamedResize(..)
             | Call::NamedAlone(..)
