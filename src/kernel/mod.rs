@@ -22,10 +22,10 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, SemStat,
-    ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, Range,
+    SemStat, ShmStat, Wait,
 };
 
 /// The system calls.
@@ -137,6 +137,13 @@ pub trait Kernel: Clone {
     /// Fills a segment that this process has attached, `size` bytes long, with zeros.
     fn shm_clear(&self, address: usize, size: usize);
 
+    /// The first eight bytes of a segment that this process has attached, which may be smaller
+    /// but is always a page: one atomic load.
+    fn shm_load(&self, address: usize) -> u64;
+
+    /// One atomic store of the same.
+    fn shm_store(&self, address: usize, value: u64);
+
     /// The id of the semaphore set that a key leads to: semget(2) with no flags, which needs no
     /// permission.
     fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno>;
@@ -184,24 +191,14 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_SETLK` of `length` bytes from `start` on, which need not exist: locks of the
-    /// open file, apart from those of [`flock`](Self::flock). To take them exclusively the file
-    /// must be open for writing. `Wait` as with flock.
-    fn range_lock(
-        &self,
-        _fd: Fd,
-        _range: (u64, u64),
-        _lock: FileLock,
-        _wait: Wait,
-    ) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_SETLK` of a range, which need not exist: locks of the open file, apart from
+    /// those of [`flock`](Self::flock). To take them exclusively the file must be open for
+    /// writing. `Wait` as with flock: `EAGAIN` where another open file has some of it locked.
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: the first byte of a range that another open
-    /// file has locked.
-    fn range_locked(&self, _fd: Fd, _range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: one of the locks of other open files that
+    /// overlap, shared ones too; `None` if there is none.
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
 
     /// open(2) of the file of a POSIX object, as [`open`](Self::open), for writing too if asked.
     fn named_open(&self, _path: &Path, _write: bool) -> Result<Fd, Errno> {

@@ -174,7 +174,7 @@ impl Attached {
         };
         let now = kernel.fstat(glance.fd);
         let here = now.is_ok_and(|now| now.same_file(&self.stat));
-        !here || kernel.range_locked(glance.fd, ATTACHED) != Ok(None)
+        !here || kernel.range_holder(glance.fd, ATTACHED) != Ok(None)
     }
 }
 

@@ -243,7 +243,7 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
         let euid = kernel.geteuid();
         let removable = euid == 0 || stat.uid == euid;
-        let attached = || kernel.range_locked(glance.fd, ATTACHED) != Ok(None);
+        let attached = || kernel.range_holder(glance.fd, ATTACHED) != Ok(None);
         let stays = || {
             if actor.may_use(&perm_of(&stat), 0o6) {
                 // Others may use it, who can't be seen.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Wait};
+use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Range, Wait};
 use crate::key_file::fault;
 use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
@@ -147,9 +147,9 @@ impl<K: Kernel> File<K> {
         }
     }
 
-    /// Whether somebody else has one of these bytes locked; the first such byte.
-    pub fn locked(&self, range: (u64, u64)) -> Result<Option<u64>, Trouble> {
-        let locked = self.kernel.range_locked(self.fd, range);
+    /// Whether somebody else has one of these bytes locked: one such lock.
+    pub fn locked(&self, range: Range) -> Result<Option<Range>, Trouble> {
+        let locked = self.kernel.range_holder(self.fd, range);
         locked.map_err(|errno| Trouble::system(Step::Segment, errno, &self.path))
     }
 

@@ -1,7 +1,7 @@
 //! What a segment's file says, under its lock, and what it means for us.
 
 use crate::actor::Actor;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Range};
 use crate::options::Leftover;
 use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle, Trouble};
@@ -9,7 +9,7 @@ use crate::trouble::{FileFault, Obstacle, Trouble};
 use super::file::{File, Others, perm_of};
 
 /// The byte whose lock says that a process is attached.
-pub(super) const ATTACHED: (u64, u64) = (0, 1);
+pub(super) const ATTACHED: Range = Range::new(0, 1);
 
 /// What a segment is to us.
 #[derive(Clone, Debug)]

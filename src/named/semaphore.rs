@@ -249,7 +249,7 @@ fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> 
 fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
     slots::around(handle.slot())
         .into_iter()
-        .any(|range| kernel.range_locked(fd, range) != Ok(None))
+        .any(|range| kernel.range_holder(fd, range) != Ok(None))
 }
 
 /// Takes a slot, and maps the semaphore through the open file that has it.

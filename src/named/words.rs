@@ -35,7 +35,7 @@ pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, place: &Place, obstacle: &Obs
         let _ = write!(text, ", belongs to {user}, mode {mode:03o}");
     }
     let in_use = Glance::at(&actor.kernel, path, false)
-        .is_ok_and(|glance| actor.kernel.range_locked(glance.fd, ATTACHED) != Ok(None));
+        .is_ok_and(|glance| actor.kernel.range_holder(glance.fd, ATTACHED) != Ok(None));
     if in_use && *path == *place.segment {
         text += ", and is in use";
     } else {

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 
-use super::super::{Errno, Fd, FileLock, Kernel as _, Wait};
-use super::named::{self, range_lock, range_locked};
+use super::super::{Errno, Fd, FileLock, Kernel as _, Range, Wait};
+use super::locks::{lease, range_holder, range_lock};
 use super::waiting::asked_again;
-use super::{Linux, check};
+use super::{Linux, named};
 
 /// How long the end of a process can be seen by halves: its locks are gone, its files still open.
 const ENDING: Duration = Duration::from_millis(2);
@@ -29,27 +29,11 @@ const TIMES: u32 = 10;
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
-fn lease(fd: Fd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
-}
-
 /// Those who look at one file.
 #[derive(Debug)]
 struct Announcements {
     directory: OwnedFd,
-    byte: (u64, u64),
+    byte: Range,
 }
 
 impl Announcements {
@@ -58,7 +42,7 @@ impl Announcements {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         Ok(Announcements {
             directory: open(directory, flags, Mode::empty())?,
-            byte: (position(path.file_name().unwrap_or_default()), 1),
+            byte: Range::new(position(path.file_name().unwrap_or_default()), 1),
         })
     }
 
@@ -73,7 +57,7 @@ impl Announcements {
 
     /// Whether somebody else is announced.
     fn has_any(&self) -> bool {
-        range_locked(self.directory.as_raw_fd(), self.byte).is_ok_and(|by| by.is_some())
+        range_holder(self.directory.as_raw_fd(), self.byte).is_ok_and(|by| by.is_some())
     }
 }
 

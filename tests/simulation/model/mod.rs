@@ -13,12 +13,16 @@ pub mod call;
 mod directories;
 mod files;
 mod locks;
+mod mappings;
+mod memory;
 mod named;
 pub mod process;
 pub mod range_call;
+mod range_locks;
 mod ranges;
 mod segments;
 mod semaphores;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,9 +34,10 @@ use qshm::kernel::{Errno, IpcId, IpcPerm, Wait};
 
 use call::{Call, Cred, DONE, Reply, fail};
 pub use files::{Inode, UMASK};
+pub use mappings::Mapping;
+pub use memory::words;
 pub use process::{Life, Process, Waiting};
 use range_call::RangeCall;
-pub use ranges::KEPT;
 pub use segments::Segment;
 pub use semaphores::Set;
 
@@ -109,11 +114,11 @@ impl World {
             let inode = &self.inodes[ino];
             let _ = writeln!(
                 text,
-                "  file {} inode {ino} owner {} mode {:o} words {:x?}",
+                "  file {} inode {ino} owner {} mode {:o} {:x?}",
                 name.display(),
                 inode.uid,
                 inode.mode,
-                inode.words
+                inode.memory
             );
         }
         for (id, segment) in &self.segments {
@@ -144,7 +149,7 @@ impl World {
                 return self.word_wait(who, *address, *low, *time);
             }
             Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
-            Call::RangeLocked(fd, range) => self.range_locked(who, *fd, *range),
+            Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
             Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
             Call::NamedLocks(fd) => self.named_locks(who, *fd),
@@ -152,16 +157,17 @@ impl World {
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
             Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
             Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
-            Call::Map(fd, own, at) => self.map(who, *fd, *own, *at),
+            Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
                 self.unmap(who, *address);
                 DONE
             }
-            Call::Word(address) => self.word(who, *address),
-            Call::Words(address, count) => {
-                let words = (0..*count).map(|index| self.word_at(who, address + 8 * index));
-                Ok(call::Value::List(words.map(|word| word as i64).collect()))
+            Call::Retire(address) => {
+                self.retire(who, *address);
+                DONE
             }
+            Call::Word(address) => self.word(who, *address),
+            Call::Words(address, count) => self.words(who, *address, *count),
             Call::WordSwap(address, old, new) => self.word_swap(who, *address, *old, *new),
             Call::WordSet(address, value) => self.word_set(who, *address, *value),
             Call::WordWake(address, count) => self.word_wake(who, *address, *count),
@@ -190,6 +196,8 @@ impl World {
             Call::ShmRemove(id) => self.shm_remove(cred, *id),
             Call::ShmAttach(id, read_only) => self.shm_attach(who, cred, *id, *read_only),
             Call::ShmDetach(address) => self.shm_detach(who, *address),
+            Call::ShmLoad(address) => self.shm_load(who, *address),
+            Call::ShmStore(address, value) => self.shm_store(who, *address, *value),
             Call::ShmClear(address, size) => self.shm_clear(who, *address, *size),
             Call::SemFind(key) => self.sem_find(*key),
             Call::SemCreate(key, mode) => self.sem_create(cred, *key, *mode),
@@ -228,7 +236,8 @@ impl World {
         }
         let handle = self.processes[who].fds.get(fd);
         handle.is_none_or(|handle| {
-            handle.kept.is_some() || !handle.has_locks() && self.inodes[&handle.ino].links > 0
+            let kept = handle.mapped.values().any(|how| *how == Mapping::Kept);
+            kept || !handle.has_locks() && self.inodes[&handle.ino].links > 0
         })
     }
 
