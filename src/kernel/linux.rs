@@ -11,6 +11,7 @@ mod fork_window;
 mod lock_table;
 mod locks;
 mod named;
+mod openers;
 mod pid;
 mod proc;
 mod range_locks;
@@ -232,24 +233,25 @@ impl Kernel for Linux {
         named::open(path, write)
     }
 
+    fn announce(&self, path: &Path) -> Result<Fd, Errno> {
+        openers::announce(path)
+    }
+
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        asked_again(wait, || named::open_locked(path, write))
+        openers::open_locked(*self, path, write, wait)
+    }
+
+    fn named_close(&self, fd: Fd) {
+        let _ = self.flock(fd, FileLock::Unlock, Wait::No);
+        self.close(fd);
     }
 
     fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
         named::make(*self, path, new)
     }
 
-    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
-        match asked_again(wait, || locks::lease(fd)) {
-            Ok(()) => Ok(true),
-            Err(Errno::EAGAIN) => Ok(false),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
-        proc::is_open_elsewhere(file)
+    fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
+        openers::alone(fd, path, wait)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {

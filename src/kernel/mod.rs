@@ -205,11 +205,27 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
-    /// The same, and flock(2), exclusively. Where somebody else has that lock the file is closed
-    /// again and the two are repeated: whoever has the lock must be able to tell from
-    /// [`named_alone`](Self::named_alone) that nobody uses the file.
+    /// Says that this process is about to open a file only in order to look at it, until the
+    /// descriptor that this returns is closed: open(2) of the file's directory and a shared lock,
+    /// `F_OFD_SETLK`, at a position that the file's name gives. Nobody can keep others from that,
+    /// since a directory can't be opened for writing.
+    fn announce(&self, _path: &Path) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// [`named_open`](Self::named_open), and flock(2), exclusively; announced, see
+    /// [`announce`](Self::announce), until the lock is taken. Where somebody else has that lock the
+    /// file is closed again and the two are repeated: whoever has the lock must be able to tell
+    /// from [`named_alone`](Self::named_alone) that nobody uses the file.
     fn named_open_locked(&self, path: &Path, write: bool, _wait: Wait) -> Result<Fd, Errno> {
         self.named_open(path, write)
+    }
+
+    /// close(2) of what `named_open_locked` or [`named_make`](Self::named_make) opened, after
+    /// giving its lock back: a child that another thread has forked meanwhile has the open file,
+    /// too, and would keep the lock.
+    fn named_close(&self, fd: Fd) {
+        self.close(fd);
     }
 
     /// Makes an object's file, open for writing, with `size` bytes that begin with `content`, with
@@ -219,17 +235,14 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
-    /// Whether nobody else has this file open or mapped, on the whole machine, in any PID
-    /// namespace: fcntl(2) `F_SETLEASE`, given back at once. Asked again for as long as `wait`
-    /// says. Only the owner of the file and root may ask.
-    fn named_alone(&self, _fd: Fd, _wait: Wait) -> Result<bool, Errno> {
+    /// Whether nobody else has the file of this path, which `fd` is, open or mapped, on the whole
+    /// machine, in any PID namespace: fcntl(2) `F_SETLEASE`, given back at once. Only the owner of
+    /// the file and root may ask.
+    ///
+    /// Asked again for as long as `wait` says while somebody is announced who only looks, and for
+    /// the moment that the end of a process takes.
+    fn named_alone(&self, _fd: Fd, _path: &Path, _wait: Wait) -> Result<bool, Errno> {
         Err(Errno::ENOSYS)
-    }
-
-    /// Whether a process that this user may look into has a descriptor of the file:
-    /// `/proc/PID/fd`. Much faster than the maps.
-    fn is_open_elsewhere(&self, _file: &FileStat) -> bool {
-        false
     }
 
     /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.

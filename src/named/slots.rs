@@ -55,9 +55,3 @@ pub(super) fn take<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> Result<(), Errno
 pub(super) fn give_back<K: Kernel>(kernel: &K, fd: Fd, slot: u32) {
     let _ = kernel.range_lock(fd, byte(slot), FileLock::Unlock, Wait::No);
 }
-
-/// Whether the user of a slot is gone. A number that is no slot has no user either; in doubt there
-/// is one.
-pub(super) fn is_gone<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
-    slot >= COUNT || kernel.range_holder(fd, byte(slot)) == Ok(None)
-}

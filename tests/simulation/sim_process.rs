@@ -406,8 +406,19 @@ impl Kernel for SimProcess {
         self.number(&Call::NamedOpen(path.into(), write))
     }
 
+    fn announce(&self, path: &Path) -> Result<Fd, Errno> {
+        self.number(&Call::Announce(path.into()))
+    }
+
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        self.number(&Call::NamedOpenLocked(path.into(), write, wait))
+        loop {
+            let fd = self.number(&Call::NamedLook(path.into(), write))?;
+            match self.unit(&Call::NamedLocks(fd)) {
+                Err(Errno::EAGAIN) if wait != Wait::No => {}
+                answer => return answer.map(|()| fd),
+            }
+            self.unit(&Call::NamedUnlocked(path.into(), wait))?;
+        }
     }
 
     fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
@@ -424,14 +435,9 @@ impl Kernel for SimProcess {
         self.unit(&Call::NamedResize(fd, size))
     }
 
-    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
-        self.number::<i64>(&Call::NamedAlone(fd, wait))
+    fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
+        self.number::<i64>(&Call::NamedAlone(fd, path.into(), wait))
             .map(|alone| alone != 0)
-    }
-
-    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
-        // Nobody of ours has one for long, and there is no Qt.
-        self.is_mapped(file)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {

@@ -15,7 +15,7 @@ use once_cell::sync::Lazy;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
-use super::{Linux, check, locks};
+use super::{Linux, check};
 
 fn access(write: bool) -> OFlag {
     let access = if write {
@@ -30,13 +30,6 @@ pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
 }
-
-pub fn open_locked(path: &Path, write: bool) -> Result<Fd, Errno> {
-    let fd = open(path, write)?;
-    locks::flock(fd, FileLock::Exclusive, Wait::No).inspect_err(|_| Linux.close(fd))?;
-    Ok(fd)
-}
-
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;

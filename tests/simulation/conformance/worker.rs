@@ -144,6 +144,7 @@ fn make(call: &Call) -> Reply {
         | Call::NamedOpenLocked(..)
         | Call::NamedMake(..)
         | Call::NamedResize(..)
+        | Call::Announce(_)
         | Call::NamedAlone(..)
         | Call::IsMapped(_)
         | Call::Map(..)
@@ -155,6 +156,9 @@ fn make(call: &Call) -> Reply {
         | Call::WordSet(..)
         | Call::WordWait(..)
         | Call::WordWake(..) => make_word(call),
+        Call::NamedLook(..) | Call::NamedLocks(_) | Call::NamedUnlocked(..) => {
+            panic!("half a call: {call:?}")
+        }
         Call::Range(call) => make_range(call),
         Call::Poke(address, value) => {
             // SAFETY: as above, and attached for writing.
@@ -196,7 +200,8 @@ fn make_posix(call: &Call) -> Reply {
             int(kernel.named_make(path, &new))
         }
         Call::NamedResize(fd, size) => unit(kernel.named_resize(*fd, *size)),
-        Call::NamedAlone(fd, wait) => other(kernel.named_alone(*fd, *wait), |alone| {
+        Call::Announce(path) => int(kernel.announce(path)),
+        Call::NamedAlone(fd, path, wait) => other(kernel.named_alone(*fd, path, *wait), |alone| {
             Value::Number(alone.into())
         }),
         Call::IsMapped((dev, ino)) => number(kernel.is_mapped(&file(*dev, *ino))),

@@ -59,9 +59,16 @@ pub enum Call {
     RangeHolder(Fd, Range),
     NamedOpen(Arc<Path>, bool),
     NamedOpenLocked(Arc<Path>, bool, Wait),
+    /// The first half of an attempt of it: announced, and open.
+    NamedLook(Arc<Path>, bool),
+    /// The second: has its lock, or not, and is not announced any more.
+    NamedLocks(Fd),
+    /// Between two attempts.
+    NamedUnlocked(Arc<Path>, Wait),
+    Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
     NamedResize(Fd, u64),
-    NamedAlone(Fd, Wait),
+    NamedAlone(Fd, Arc<Path>, Wait),
     /// Of the file of this device and inode number.
     IsMapped((u64, u64)),
     /// How, and where if not anywhere.
@@ -106,6 +113,8 @@ impl Call {
                 | Call::Reopen(_)
                 | Call::NamedOpen(..)
                 | Call::NamedOpenLocked(..)
+                | Call::NamedLook(..)
+                | Call::Announce(_)
                 | Call::NamedMake(..)
                 | Call::Range(RangeCall::Open(..))
         )
@@ -126,6 +135,9 @@ impl Call {
             | Call::OpenDeleted(path, _)
             | Call::NamedOpen(path, _)
             | Call::NamedOpenLocked(path, ..)
+            | Call::NamedLook(path, _)
+            | Call::NamedUnlocked(path, _)
+            | Call::Announce(path)
             | Call::NamedMake(path, _)
             | Call::Range(RangeCall::Open(path, _)) => vec![Name::Path(path)],
             Call::Reopen(fd)
@@ -137,11 +149,12 @@ impl Call {
             | Call::RangeLock(fd, ..)
             | Call::RangeHolder(fd, _)
             | Call::NamedResize(fd, _)
-            | Call::NamedAlone(fd, _)
+            | Call::NamedLocks(fd)
             | Call::Map(fd, _, None)
             | Call::Range(
                 RangeCall::Keep(fd) | RangeCall::ReadAt(fd, ..) | RangeCall::WriteAt(fd, ..),
             ) => vec![Name::Fd(fd)],
+            Call::NamedAlone(fd, path, _) => vec![Name::Fd(fd), Name::Path(path)],
             Call::Map(fd, _, Some(address)) => vec![Name::Fd(fd), Name::Address(address)],
             Call::ShmDetach(address)
             | Call::ShmClear(address, _)

@@ -112,12 +112,22 @@ impl Line for Call {
             }
             Call::NamedMake(path, new) => {
                 let group = new.group.map_or(-1, i64::from);
-                let words: String = new.words.iter().map(|word| format!(" {word}")).collect();
-                let (mode, size) = (new.mode, new.size);
-                format!("named_make {} {mode} {group} {size}{words}", show(path))
+                let words: Vec<String> = new.words.iter().map(u64::to_string).collect();
+                let (mode, size, words) = (new.mode, new.size, words.join(" "));
+                format!("named_make {} {mode} {group} {size} {words}", show(path))
             }
             Call::NamedResize(fd, size) => format!("named_resize {fd} {size}"),
-            Call::NamedAlone(fd, wait) => format!("named_alone {fd} {}", wait_words(*wait)),
+            Call::NamedLook(path, write) => {
+                format!("named_look {} {}", show(path), i32::from(*write))
+            }
+            Call::NamedLocks(fd) => format!("named_locks {fd}"),
+            Call::NamedUnlocked(path, wait) => {
+                format!("named_unlocked {} {}", show(path), wait_words(*wait))
+            }
+            Call::Announce(path) => format!("announce {}", show(path)),
+            Call::NamedAlone(fd, path, wait) => {
+                format!("named_alone {fd} {} {}", show(path), wait_words(*wait))
+            }
             Call::IsMapped((dev, ino)) => format!("is_mapped {dev} {ino}"),
             Call::Map(fd, how, at) => {
                 let how = MAPPINGS.iter().position(|other| other == how).unwrap();
@@ -186,7 +196,11 @@ impl Line for Call {
                 Call::NamedMake(path(), named)
             }
             "named_resize" => Call::NamedResize(int32(1), large(2)),
-            "named_alone" => Call::NamedAlone(int32(1), wait_from(int(2))),
+            "announce" => Call::Announce(path()),
+            "named_alone" => {
+                let path = Path::new(words[2]).into();
+                Call::NamedAlone(int32(1), path, wait_from(int(3)))
+            }
             "is_mapped" => Call::IsMapped((large(1), large(2))),
             "map" => Call::Map(
                 int32(1),

@@ -3,6 +3,8 @@
 //! A mapping keeps its open file, and so the locks of that, without a descriptor.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use qshm::kernel::{Errno, Fd, FileKind};
 
@@ -187,6 +189,15 @@ impl World {
     /// How something is mapped at an address.
     pub fn mapped_as(&self, who: Pid, address: usize) -> Option<Mapping> {
         self.mapping(who, address).map(|(_, how)| how)
+    }
+
+    /// The path of an open file, where it has one.
+    pub fn name_of(&self, who: Pid, fd: Fd) -> Option<Arc<Path>> {
+        let ino = self.processes[who].fds.get(&fd)?.ino;
+        let mut names = self.names.iter();
+        names
+            .find(|(_, of)| **of == ino)
+            .map(|(name, _)| name.clone())
     }
 
     /// The files that somebody has open or mapped.

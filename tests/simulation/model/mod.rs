@@ -145,13 +145,19 @@ impl World {
             Call::NamedOpenLocked(path, write, wait) => {
                 return self.named_open_locked(who, cred, path, *write, *wait);
             }
-            Call::NamedAlone(fd, wait) => return self.named_alone(who, cred, *fd, *wait),
+            Call::NamedUnlocked(path, wait) => return self.named_unlocked(who, path, *wait),
+            Call::NamedAlone(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait);
+            }
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
             }
             Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
             Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
+            Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
+            Call::NamedLocks(fd) => self.named_locks(who, *fd),
+            Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
             Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
             Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
@@ -245,8 +251,8 @@ impl World {
             None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. } | Waiting::Word { .. }) => {
                 false
             }
-            Some(Waiting::OpenLocked { path, .. }) => self.can_open_locked(path),
-            Some(Waiting::Alone { fd, .. }) => self.is_alone(who, *fd),
+            Some(Waiting::Unlocked { path, .. }) => self.is_unlocked(path),
+            Some(Waiting::Alone { fd, path, .. }) => self.knows_who_has_it(who, *fd, path),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
         }
@@ -260,10 +266,8 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
-            Some(Waiting::OpenLocked {
-                cred, path, write, ..
-            }) => self.open_and_lock(who, cred, &path, write),
-            Some(Waiting::Alone { .. }) => call::number(1),
+            Some(Waiting::Unlocked { .. }) => DONE,
+            Some(Waiting::Alone { fd, .. }) => call::number(self.is_alone(who, fd)),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }
@@ -274,7 +278,7 @@ impl World {
             Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
             Waiting::Lock { wait, .. }
             | Waiting::Semaphore { wait, .. }
-            | Waiting::OpenLocked { wait, .. }
+            | Waiting::Unlocked { wait, .. }
             | Waiting::Alone { wait, .. } => *wait,
             Waiting::Answered(_) => return None,
         };

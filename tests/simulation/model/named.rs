@@ -8,8 +8,8 @@ use qshm::kernel::{Errno, Fd, FileKind, FileLock, Wait};
 use super::call::{Cred, DONE, Named, Reply, Value, fail, number};
 use super::files::{EXECUTE, READ, WRITE};
 use super::memory::Memory;
-use super::process::Waiting;
-use super::{Pid, Step, World};
+use super::process::{Handle, Waiting};
+use super::{Life, Pid, Step, World};
 
 impl World {
     pub(super) fn named_open(
@@ -34,43 +34,29 @@ impl World {
         }
     }
 
-    pub(super) fn named_open_locked(
-        &mut self,
-        who: Pid,
-        cred: Cred,
-        path: &Arc<Path>,
-        write: bool,
-        wait: Wait,
-    ) -> Step {
-        if self.can_open_locked(path) {
-            return Step::Answer(self.open_and_lock(who, cred, path, write));
+    /// Opens the directory of a file and announces there that the process looks at the file.
+    pub(super) fn announce(&mut self, who: Pid, cred: Cred, path: &Arc<Path>) -> Reply {
+        let directory = path.parent().unwrap();
+        if let Err(errno) = self.parent(who, cred, directory) {
+            return fail(errno);
         }
-        // What may not be opened is not waited for.
-        match self.named_open(who, cred, path, write) {
-            Ok(Value::Number(fd)) => self.close(who, Fd::try_from(fd).unwrap()),
-            other => return Step::Answer(other),
+        let Some(directory) = self.names.get(directory).copied() else {
+            return fail(Errno::ENOENT);
+        };
+        match self.inode(directory).kind {
+            FileKind::Directory => {}
+            _ => return fail(Errno::ENOTDIR),
         }
-        if wait == Wait::No {
-            return Step::Answer(fail(Errno::EAGAIN));
+        if !self.file_may(who, cred, directory, READ) {
+            return fail(Errno::EACCES);
         }
-        self.processes[who].waiting = Some(Waiting::OpenLocked {
-            cred,
-            path: path.clone(),
-            write,
-            wait,
-        });
-        Step::Waits
+        let fd = self.new_fd(who, directory, false);
+        let handle = self.processes[who].fds.get_mut(&fd).unwrap();
+        handle.announces = Some(path.clone());
+        number(fd)
     }
 
-    pub(super) fn can_open_locked(&self, path: &Path) -> bool {
-        let ino = self.names.get(path);
-        ino.is_none_or(|ino| {
-            let mut users = self.open_files().filter(|(_, handle)| handle.ino == *ino);
-            users.all(|(_, handle)| handle.lock.is_none())
-        })
-    }
-
-    pub(super) fn open_and_lock(
+    pub(super) fn named_look(
         &mut self,
         who: Pid,
         cred: Cred,
@@ -79,9 +65,58 @@ impl World {
     ) -> Reply {
         let opened = self.named_open(who, cred, path, write);
         if let Ok(Value::Number(fd)) = opened {
-            self.take_lock(who, Fd::try_from(fd).unwrap(), FileLock::Exclusive);
+            let fd = Fd::try_from(fd).unwrap();
+            let handle = self.processes[who].fds.get_mut(&fd).unwrap();
+            handle.announces = Some(path.clone());
         }
         opened
+    }
+
+    pub(super) fn named_locks(&mut self, who: Pid, fd: Fd) -> Reply {
+        if self.can_lock(who, fd, FileLock::Exclusive) {
+            self.take_lock(who, fd, FileLock::Exclusive);
+            self.processes[who].fds.get_mut(&fd).unwrap().announces = None;
+            return DONE;
+        }
+        self.close(who, fd);
+        fail(Errno::EAGAIN)
+    }
+
+    /// All of an attempt at once, as the conformance test can only make it.
+    pub(super) fn named_open_locked(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        write: bool,
+        wait: Wait,
+    ) -> Step {
+        let opened = self.named_look(who, cred, path, write);
+        let Ok(Value::Number(fd)) = opened else {
+            return Step::Answer(opened);
+        };
+        let locked = self.named_locks(who, Fd::try_from(fd).unwrap());
+        if locked.is_err() && wait != Wait::No {
+            return self.named_unlocked(who, path, wait);
+        }
+        Step::Answer(locked.and(opened))
+    }
+
+    pub(super) fn named_unlocked(&mut self, who: Pid, path: &Arc<Path>, wait: Wait) -> Step {
+        if self.is_unlocked(path) {
+            return Step::Answer(DONE);
+        }
+        let path = path.clone();
+        self.processes[who].waiting = Some(Waiting::Unlocked { path, wait });
+        Step::Waits
+    }
+
+    pub(super) fn is_unlocked(&self, path: &Path) -> bool {
+        let ino = self.names.get(path);
+        ino.is_none_or(|ino| {
+            let mut users = self.open_files().filter(|(_, handle)| handle.ino == *ino);
+            users.all(|(_, handle)| handle.lock.is_none())
+        })
     }
 
     pub(super) fn named_make(
@@ -129,7 +164,14 @@ impl World {
         DONE
     }
 
-    pub(super) fn named_alone(&mut self, who: Pid, cred: Cred, fd: Fd, wait: Wait) -> Step {
+    pub(super) fn named_alone(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        fd: Fd,
+        path: &Arc<Path>,
+        wait: Wait,
+    ) -> Step {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return Step::Answer(fail(Errno::EBADF));
         };
@@ -139,21 +181,32 @@ impl World {
         if self.inode(handle.ino).kind != FileKind::Regular {
             return Step::Answer(fail(Errno::EINVAL));
         }
-        if self.is_alone(who, fd) {
-            return Step::Answer(number(1));
+        if self.knows_who_has_it(who, fd, path) || wait == Wait::No {
+            return Step::Answer(number(self.is_alone(who, fd)));
         }
-        if wait == Wait::No {
-            return Step::Answer(number(0));
-        }
-        self.processes[who].waiting = Some(Waiting::Alone { fd, wait });
+        let path = path.clone();
+        self.processes[who].waiting = Some(Waiting::Alone { fd, path, wait });
         Step::Waits
     }
 
     pub(super) fn is_alone(&self, who: Pid, fd: Fd) -> bool {
+        self.who_else_has(who, fd).next().is_none()
+    }
+
+    fn who_else_has(&self, who: Pid, fd: Fd) -> impl Iterator<Item = Pid> {
         let own = &self.processes[who].fds[&fd];
-        let mut users = self
+        let users = self
             .open_files()
-            .filter(|(_, handle)| handle.ino == own.ino);
-        users.all(|(_, handle)| std::ptr::eq(handle, own))
+            .filter(move |(_, handle)| handle.ino == own.ino && !std::ptr::eq(*handle, own));
+        users.map(|(pid, _)| pid)
+    }
+
+    /// Whether nobody else has the file, or somebody who neither is about to end nor can be one who
+    /// only looks, since nobody is announced.
+    pub(super) fn knows_who_has_it(&self, who: Pid, fd: Fd, path: &Path) -> bool {
+        let looks = |(_, handle): (Pid, &Handle)| handle.announces.as_deref() == Some(path);
+        let lives = |pid: Pid| self.processes[pid].life == Life::Alive;
+        self.is_alone(who, fd)
+            || self.who_else_has(who, fd).any(lives) && !self.open_files().any(looks)
     }
 }

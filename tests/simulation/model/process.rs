@@ -41,6 +41,8 @@ pub struct Handle {
     pub writable: bool,
     /// Where it is mapped, and how.
     pub mapped: BTreeMap<usize, Mapping>,
+    /// Announces that its process looks at the file of this path.
+    pub announces: Option<Arc<Path>>,
 }
 
 impl Handle {
@@ -51,12 +53,13 @@ impl Handle {
             ranges: RangeLocks::default(),
             writable,
             mapped: BTreeMap::new(),
+            announces: None,
         }
     }
 
     /// Whether others can notice that it is closed.
     pub fn has_locks(&self) -> bool {
-        self.lock.is_some() || !self.ranges.is_empty()
+        self.lock.is_some() || !self.ranges.is_empty() || self.announces.is_some()
     }
 }
 
@@ -90,16 +93,15 @@ pub enum Waiting {
         delta: i16,
         wait: Wait,
     },
-    /// named_open_locked: until the file is gone or its lock free.
-    OpenLocked {
-        cred: Cred,
+    /// named_open_locked, between two attempts: until the file is gone or its lock free.
+    Unlocked {
         path: Arc<Path>,
-        write: bool,
         wait: Wait,
     },
-    /// named_alone: until nobody else has the file open.
+    /// named_alone: until nobody else has the file open, or somebody who does not just look.
     Alone {
         fd: Fd,
+        path: Arc<Path>,
         wait: Wait,
     },
     /// word_wait: until it is woken.

@@ -26,7 +26,10 @@ pub fn call(world: &World, who: Pid, dice: &mut Dice) -> Call {
         return mapping(world, who, fd, dice);
     }
     match dice.roll(10) {
-        0 => Call::NamedAlone(fd, dice.one_of(&[Wait::No, SHORT])),
+        0 => {
+            let name = world.name_of(who, fd).unwrap_or_else(|| path("/tmp/a"));
+            Call::NamedAlone(fd, name, dice.one_of(&[Wait::No, SHORT]))
+        }
         1 => Call::NamedResize(fd, dice.one_of(&[0, 4, 16, 32, 100, 5000])),
         2 => who_has_mapped(world, dice),
         3 => {
@@ -43,7 +46,8 @@ pub fn call(world: &World, who: Pid, dice: &mut Dice) -> Call {
 
 fn opening(dice: &mut Dice) -> Call {
     let name = path(dice.one_of(NAMES));
-    match dice.roll(6) {
+    match dice.roll(7) {
+        6 => Call::Announce(name),
         0..3 => Call::NamedOpen(name, dice.chance(70)),
         3 => {
             let wait = dice.one_of(&[Wait::No, SHORT]);
