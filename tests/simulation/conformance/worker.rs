@@ -156,7 +156,11 @@ fn make(call: &Call) -> Reply {
         | Call::WordSet(..)
         | Call::WordWait(..)
         | Call::WordWake(..) => make_word(call),
-        Call::NamedLook(..) | Call::NamedLocks(_) | Call::NamedUnlocked(..) => {
+        Call::NamedLook(..)
+        | Call::NamedLocks(_)
+        | Call::NamedUnlocked(..)
+        | Call::Lease(..)
+        | Call::LeaseBack(_) => {
             panic!("half a call: {call:?}")
         }
         Call::Range(call) => make_range(call),

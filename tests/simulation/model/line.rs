@@ -125,6 +125,10 @@ impl Line for Call {
                 format!("named_unlocked {} {}", show(path), wait_words(*wait))
             }
             Call::Announce(path) => format!("announce {}", show(path)),
+            Call::Lease(fd, path, wait) => {
+                format!("lease {fd} {} {}", show(path), wait_words(*wait))
+            }
+            Call::LeaseBack(fd) => format!("lease_back {fd}"),
             Call::NamedAlone(fd, path, wait) => {
                 format!("named_alone {fd} {} {}", show(path), wait_words(*wait))
             }

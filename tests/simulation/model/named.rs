@@ -30,6 +30,7 @@ impl World {
             FileKind::Link => fail(Errno::ELOOP),
             FileKind::Directory if write => fail(Errno::EISDIR),
             _ if !self.file_may(who, cred, ino, wanted) => fail(Errno::EACCES),
+            _ if self.is_leased(ino) => fail(Errno::EAGAIN),
             _ => number(self.new_fd(who, ino, write)),
         }
     }
@@ -171,6 +172,7 @@ impl World {
         fd: Fd,
         path: &Arc<Path>,
         wait: Wait,
+        lease: bool,
     ) -> Step {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return Step::Answer(fail(Errno::EBADF));
@@ -182,11 +184,34 @@ impl World {
             return Step::Answer(fail(Errno::EINVAL));
         }
         if self.knows_who_has_it(who, fd, path) || wait == Wait::No {
-            return Step::Answer(number(self.is_alone(who, fd)));
+            return Step::Answer(self.alone(who, fd, lease));
         }
         let path = path.clone();
-        self.processes[who].waiting = Some(Waiting::Alone { fd, path, wait });
+        self.processes[who].waiting = Some(Waiting::Alone {
+            fd,
+            path,
+            wait,
+            lease,
+        });
         Step::Waits
+    }
+
+    pub(super) fn alone(&mut self, who: Pid, fd: Fd, lease: bool) -> Reply {
+        let alone = self.is_alone(who, fd);
+        let handle = self.processes[who].fds.get_mut(&fd).unwrap();
+        handle.leased = lease && alone;
+        number(alone)
+    }
+
+    pub(super) fn lease_back(&mut self, who: Pid, fd: Fd) -> Reply {
+        self.processes[who].fds.get_mut(&fd).unwrap().leased = false;
+        DONE
+    }
+
+    /// Whether a lease keeps the file from being opened, for a moment.
+    pub(super) fn is_leased(&self, ino: u64) -> bool {
+        let mut all = self.open_files();
+        all.any(|(_, handle)| handle.ino == ino && handle.leased)
     }
 
     pub(super) fn is_alone(&self, who: Pid, fd: Fd) -> bool {
