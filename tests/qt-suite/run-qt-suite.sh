@@ -145,8 +145,8 @@ else
     headers=/usr/include/$triple/qt6 found=$trixie$headers moc=/usr/lib/qt6/libexec/moc
     in=("$root/scripts/in-trixie")
     loader=$(cd "$trixie" && ls -d lib64/ld-linux-*.so.* lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
-    libraries=(-lQt6Test -lQt6Core "-Wl,--dynamic-linker=$trixie/$loader" -Wl,--disable-new-dtags
-        "-Wl,-rpath,$trixie/usr/lib/$triple")
+    libraries=(-lQt6Test -lQt6Core -Xlinker --dynamic-linker="$trixie/$loader"
+        -Xlinker --disable-new-dtags -Xlinker -rpath="$trixie/usr/lib/$triple")
     printf '#define QT_FEATURE_posix_shm 1\n#define QT_FEATURE_sysv_shm 1\n' \
         >"$build/shim/private/qtcore-config_p.h"
     mkdir -p "$build/shim/QtTest/private"
