@@ -98,7 +98,8 @@ impl<K: Kernel> Semaphore<K> {
         Err(Trouble::Busy(path.to_owned()))
     }
 
-    /// The semaphore of a file that is locked, whose lock is given back.
+    /// The semaphore of a file that is locked, whose lock is given back. One that was made in vain
+    /// goes again.
     fn of_file(
         actor: &Actor<K>,
         place: &Place,
@@ -106,12 +107,37 @@ impl<K: Kernel> Semaphore<K> {
         role: Role,
         page: Option<usize>,
     ) -> Result<Self, Trouble> {
+        let handle = Self::enter(actor, place, &file, role, page).inspect_err(|_| {
+            if file.made {
+                file.unlink();
+            }
+        })?;
+        file.release();
+        Ok(Semaphore {
+            kernel: actor.kernel.clone(),
+            pid: actor.kernel.getpid(),
+            place: place.clone(),
+            stat: file.stat,
+            handle,
+            role,
+            fd: file.into_fd(),
+        })
+    }
+
+    /// Becomes one of the users of a file's semaphore, and puts right what the dead left in it.
+    fn enter(
+        actor: &Actor<K>,
+        place: &Place,
+        file: &File<K>,
+        role: Role,
+        page: Option<usize>,
+    ) -> Result<Handle, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
-        if !is_ours(actor, &file) {
-            return Err(Trouble::InTheWay(foreign(&file)));
+        if !is_ours(actor, file) {
+            return Err(Trouble::InTheWay(foreign(file)));
         }
-        let alone = file.made || is_unused(place, &file)?;
+        let alone = file.made || is_unused(place, file)?;
         let whole = file.stat.size >= image(0).len() as u64;
         // Somebody truncated it. Who uses it gets a SIGBUS; we don't.
         if !whole && !alone {
@@ -120,7 +146,7 @@ impl<K: Kernel> Semaphore<K> {
         if file.stat.size < SIZE as u64 {
             kernel.named_resize(file.fd, SIZE as u64).map_err(failed)?;
         }
-        let handle = map(kernel, &file, page).map_err(failed)?;
+        let handle = map(kernel, file, page).map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
@@ -132,7 +158,7 @@ impl<K: Kernel> Semaphore<K> {
             counter::take_over(kernel, handle, file.fd);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &file);
+            set_right(actor, handle, role, whole, file);
         } else if let Role::Counter {
             initial,
             reset: true,
@@ -140,16 +166,7 @@ impl<K: Kernel> Semaphore<K> {
         {
             counter::reset(kernel, handle, file.fd, initial);
         }
-        file.release();
-        Ok(Semaphore {
-            kernel: kernel.clone(),
-            pid: kernel.getpid(),
-            place: place.clone(),
-            stat: file.stat,
-            handle,
-            role,
-            fd: file.into_fd(),
-        })
+        Ok(handle)
     }
 
     /// Where it is and which slot in it is ours.

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use qshm::{AccessMode, SystemSemaphore};
 
-use crate::support::{
-    alone, assert_gone, child, ends_well, hear, key, kill_and_wait, memory, say, semaphore,
-};
+use crate::processes::{child, ends_well, hear, kill_and_wait, say};
+use crate::support::{alone, assert_gone, key, memory, semaphore};
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,7 +1,6 @@
 //! POSIX objects: the files behind shm_open(3) and sem_open(3), their locks, and words in memory
 //! that processes share.
 
-use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr;
@@ -74,21 +73,43 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
         finish_shared(kernel, raw, new.mode, new.group);
     }
     let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    let reserve = || check(unsafe { libc::fallocate(raw, 0, 0, size) });
-    let reserved = match new.reserve.then(reserve) {
-        None | Some(Err(Errno::EOPNOTSUPP)) => false,
-        Some(answer) => answer.map(|_| true)?,
-    };
-    if !reserved {
-        // SAFETY: the same.
+    if !(new.reserve && reserve(raw, size)?) {
+        // SAFETY: numbers only; the kernel checks the descriptor.
         check(unsafe { libc::ftruncate(raw, size) })?;
     }
-    if !new.content.is_empty() {
-        let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
-        file.write_all(new.content).map_err(|_| Errno::EIO)?;
+    let mut content = new.content;
+    while !content.is_empty() {
+        match unistd::write(fd, content) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(written) => content = content.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     Ok(())
+}
+
+/// How much memory is reserved at a time, in bytes: before Linux 6.12 a signal takes back what a
+/// call has done so far.
+const PIECE: libc::off_t = 1 << 20;
+
+/// How many signals may come while memory is reserved. More is a machine on which nothing gets done.
+const SIGNALS: usize = 10_000;
+
+/// Gives a file its size, and memory for all of it. `false`: this file system can't.
+fn reserve(fd: Fd, size: libc::off_t) -> Result<bool, Errno> {
+    let (mut begin, mut signals) = (0, 0);
+    while begin < size {
+        let length = PIECE.min(size - begin);
+        // SAFETY: numbers only; the kernel checks the descriptor.
+        match check(unsafe { libc::fallocate(fd, 0, begin, length) }) {
+            Ok(_) => begin += length,
+            Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
+            Err(Errno::EOPNOTSUPP) => return Ok(false),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(true)
 }
 
 pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
