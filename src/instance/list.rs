@@ -7,7 +7,7 @@ use super::claim::{self, HeldClaim};
 use super::file::At;
 use super::live::{self, Peer};
 use super::name::{FileName, Key, Part};
-use super::place::{self, Choice, Place, SHARED_PREFIX, is_private};
+use super::place::{self, Choice, Place, SHARED, SHARED_PREFIX, is_private};
 use super::record::presentable;
 use super::scope::{Audience, Numbering, Surroundings};
 use crate::kernel::{Linux, OpenDirect, RangeLocks};
@@ -132,13 +132,11 @@ fn directories<K: RangeLocks>(kernel: &K, surroundings: &Surroundings) -> Vec<Di
             stat.is_ok_and(|stat| directory.uid.is_some_and(|uid| is_private(&stat, uid)))
         })
         .collect();
-    for path in ["/dev/shm", "/tmp"] {
-        all.push(Directory {
-            path: path.into(),
-            uid: None,
-            prefix: SHARED_PREFIX,
-        });
-    }
+    all.push(Directory {
+        path: SHARED.into(),
+        uid: None,
+        prefix: SHARED_PREFIX,
+    });
     all
 }
 
@@ -165,6 +163,7 @@ fn registries<K: RangeLocks>(
         choice: Choice::First,
         // It is looked at by itself.
         last: None,
+        instead: None,
     };
     let one = |file: &FileName| registry(kernel, directory, &place, file, wanted);
     found.values().filter_map(one).collect()

@@ -7,7 +7,8 @@ use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{held, last_place};
+use super::others::held;
+use super::place::Place;
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
@@ -108,13 +109,13 @@ fn walk<K: RangeLocks>(
     mut found: impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<(), Stop> {
     let mut known = Vec::new();
-    let mut all_known = at.place.settles() & walk_files(at, &mut known, &mut found)?;
-    if let Some(last) = last_place(at, false) {
+    let mut all_known = walk_files(at, at.place, &mut known, &mut found)?;
+    if let Some(last) = at.place.last() {
         let there = At { place: &last, ..at };
-        // What is not to be had there is nobody's.
-        match walk_files(there, &mut known, &mut found) {
+        match walk_files(there, at.place, &mut known, &mut found) {
             Ok(settled) => all_known &= settled,
-            Err(Stop::Because(_)) => {}
+            // Those who are there are met in the table.
+            Err(Stop::Because(_)) => all_known = false,
             Err(stop) => return Err(stop),
         }
     }
@@ -126,9 +127,11 @@ fn walk<K: RangeLocks>(
     Ok(())
 }
 
-/// The files in one place. Whether all that there are, are known to be the only ones.
+/// The files in one place. Whether all that there are, are known to be the only ones to who is in
+/// `place`.
 fn walk_files<K: RangeLocks>(
     at: At<'_, K>,
+    place: &Place,
     known: &mut Vec<(u64, u64)>,
     found: &mut impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<bool, Stop> {
@@ -153,7 +156,7 @@ fn walk_files<K: RangeLocks>(
         held_in(&file, at.key.numbers_of(index), &mut held)?;
         // A file without a lock was never one of those that others may be hidden behind, or
         // it will be looked at by the next who locks.
-        all_known = all_known && file.is_settled();
+        all_known = all_known && file.is_settled(place);
         let numbers = held
             .iter()
             .filter_map(|range| at.key.number_at(range.start));

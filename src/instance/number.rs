@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::file::{At, File, Kept, is_at};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{Files, Others, StillThere, last_place, open_last};
+use super::others::{Files, Others, StillThere, open_last};
 use super::place::Choice;
 use super::record::Record;
 use super::stop::Stop;
@@ -121,7 +121,8 @@ pub fn take_again<K: RangeLocks>(
     let missing = if last_alone {
         !there(at, old.last)
     } else {
-        last_place(at, true).is_some_and(|last| !there(At { place: &last, ..at }, old.last))
+        let last = at.place.last();
+        last.is_some_and(|last| !there(At { place: &last, ..at }, old.last))
     };
     if missing && last_alone {
         files.push(at.open_or_make(part)?);

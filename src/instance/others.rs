@@ -17,10 +17,10 @@ use std::path::Path;
 
 use super::file::{At, File};
 use super::name::Part;
-use super::place::{Place, candidates, is_private};
+use super::place::{Choice, Place, candidates, is_own};
 use super::record::Header;
 use super::stop::Stop;
-use crate::kernel::{Errno, HeldRange, MappedBy, Range, RangeLocks};
+use crate::kernel::{Errno, FileStat, HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
 
 /// Says whether the place that was found is still the one that would be found.
 pub type StillThere<'a> = &'a dyn Fn() -> bool;
@@ -32,32 +32,60 @@ pub enum Others {
     Perhaps,
 }
 
-/// The last place, if there is a better one and the last one is to be had, too.
-pub fn last_place<K: RangeLocks>(at: At<'_, K>, make: bool) -> Option<Place> {
-    let last = at.place.last()?;
-    let mut stat = at.kernel.lstat(&last.directory);
-    if make && stat == Err(Errno::ENOENT) && at.kernel.mkdir(&last.directory, 0o700).is_ok() {
-        // A umask may have taken the owner's own rights.
-        let _ = at.kernel.chmod(&last.directory, 0o700);
-        stat = at.kernel.lstat(&last.directory);
-    }
-    let uid = at.numbering.uid()?;
-    stat.is_ok_and(|stat| is_private(&stat, uid))
-        .then_some(last)
-}
-
-/// Opens a file in the last place for locking. `None` if it is not to be had there: then nobody
-/// can count there either.
+/// Opens a file in the last place for locking, beside one in a better place. Whatever the mode of
+/// the directory: nobody counts in one that is open to others, but may when that is put right.
+///
+/// `None` if the file is not to be had. Then whoever is in the first place is found all the same:
+/// see [`Place::instead`]. Who is in one that only its own environment names is not, so it can do
+/// without only where there is no such file, and none that somebody could trust.
 pub fn open_last<K: RangeLocks>(at: At<'_, K>, part: Part) -> Result<Option<File<'_, K>>, Stop> {
-    let Some(last) = last_place(at, true) else {
+    let (Some(last), Some(uid)) = (at.place.last(), at.numbering.uid()) else {
         return Ok(None);
     };
     let there = At { place: &last, ..at };
-    match there.open_or_make(part) {
-        Ok(file) => Ok(Some(file.of(at.kernel))),
-        Err(Stop::Because(_)) => Ok(None),
+    let opened = match there.open(part, OpenDirect::Write) {
+        Ok(Some(file)) => file.mapped().map(Some),
+        Ok(None) => match make_directory(at.kernel, &last.directory) {
+            Ok(stat) if is_own(&stat, uid) => there.open_or_make(part).map(Some),
+            // Somebody else's.
+            Ok(_) => Ok(None),
+            Err(errno) => Err(Stop::failed("looking at", &last.directory, errno)),
+        },
+        Err(stop) => Err(stop),
+    };
+    match opened {
+        Ok(file) => Ok(file.map(|file| file.of(at.kernel))),
+        Err(Stop::Because(_))
+            if at.place.choice == Choice::First || !may_be_trusted(there, part, uid) =>
+        {
+            Ok(None)
+        }
         Err(stop) => Err(stop),
     }
+}
+
+/// Whether somebody who is in the last place alone may take a file there for the only one, now or
+/// when what is wrong with it has been put right.
+fn may_be_trusted<K: RangeLocks>(there: At<'_, K>, part: Part, uid: u32) -> bool {
+    match there.kernel.lstat(&there.place.directory) {
+        Ok(stat) => {
+            is_own(&stat, uid) && there.kernel.lstat(&there.path(part)) != Err(Errno::ENOENT)
+        }
+        Err(errno) => errno != Errno::ENOENT,
+    }
+}
+
+/// Looks at a directory; makes it if it is not there.
+fn make_directory<K: RangeLocks>(kernel: &K, directory: &Path) -> Result<FileStat, Errno> {
+    match kernel.lstat(directory) {
+        Err(Errno::ENOENT) => {}
+        stat => return stat,
+    }
+    if kernel.mkdir(directory, 0o700).is_ok() {
+        // A umask may have taken the owner's own rights.
+        let _ = kernel.chmod(directory, 0o700);
+    }
+    kernel.lstat(directory)
 }
 
 /// The file of the place that was found, and the one in the last place.
@@ -103,7 +131,9 @@ impl<'a, K: RangeLocks> Files<'a, K> {
         if !self.each().all(File::is_current) || !still_there() {
             return Err(Stop::Again);
         }
-        let known = at.place.settles() && self.each().all(File::is_settled);
+        // Without the last place, those who are in that alone are met in the table only.
+        let all_there = self.last.is_some() || at.place.last.is_none();
+        let known = all_there && self.each().all(|file| file.is_settled(at.place));
         Ok(if known { Others::None } else { Others::Perhaps })
     }
 
@@ -149,7 +179,10 @@ impl<'a, K: RangeLocks> Files<'a, K> {
         in_both: impl Fn(&File<'a, K>, &Range) -> bool,
     ) {
         let Some(last) = &self.last else {
-            let only = table.readable && table.elsewhere.is_empty();
+            // In the last place alone, whoever has the same in a better one has it here.
+            let alone = at.place.choice == Choice::Last;
+            let here = |range: &Range| alone && in_both(&self.here, range);
+            let only = table.readable && table.elsewhere.iter().all(here);
             return self.here.describe(at, only && at.place.settles());
         };
         let both = |range: &Range| in_both(last, range);
@@ -239,19 +272,32 @@ fn ours<K: RangeLocks>(at: At<'_, K>, held: Vec<HeldRange>) -> Vec<Range> {
 }
 
 impl<K: RangeLocks> File<'_, K> {
-    /// Whether it was found to be the only file with locks of its registry.
-    pub fn is_settled(&self) -> bool {
-        self.beginning()
-            .is_some_and(|header| header.settled == self.id())
+    /// Whether it was found to be the only file with locks of its registry; for who is in the last
+    /// place alone, when there was the same in place of a better one as now.
+    pub fn is_settled(&self, place: &Place) -> bool {
+        let alone = place.choice == Choice::Last;
+        let as_now = |header: &Header| !alone || place.instead == Some(header.instead);
+        place.settles()
+            && self
+                .beginning()
+                .is_some_and(|header| header.settled == self.id() && as_now(&header))
     }
 
     /// Writes the header: that the file is the only one, if it is, and what it is called.
     fn describe(&self, at: At<'_, K>, settled: bool) {
-        if !settled && self.beginning().is_some() {
+        let before = self.beginning();
+        if !settled && before.is_some() {
             return;
         }
+        let still = before.filter(|before| before.settled == self.id());
         let header = Header {
             settled: if settled { self.id() } else { (0, 0) },
+            // What others need to know stays true when somebody in a better place has looked.
+            instead: at
+                .place
+                .instead
+                .or(still.map(|before| before.instead))
+                .unwrap_or_default(),
             numbers: at.key.all_numbers().start,
             name: at.key.name().to_owned(),
         };
@@ -259,6 +305,6 @@ impl<K: RangeLocks> File<'_, K> {
     }
 
     fn beginning(&self) -> Option<Header> {
-        Header::parse(&self.read(0, 32))
+        Header::parse(&self.read(0, 42))
     }
 }

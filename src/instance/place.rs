@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha1::{Digest as _, Sha1};
+
 use super::scope::{Numbering, Surroundings};
 use super::stop::Stop;
 use crate::kernel::{Errno, FileKind, FileStat, RangeLocks};
@@ -16,8 +18,9 @@ const INSIDE: &str = "qshm";
 /// How the directory in `/tmp` begins; the user's number follows.
 const FALLBACK: &str = "/tmp/qshm-instances-";
 
-/// Where the files of [`super::Scope::Machine`] may be: the first that everybody can write to.
-const SHARED: [&str; 2] = ["/dev/shm", "/tmp"];
+/// Where the files of [`super::Scope::Machine`] are: everybody can write to it. There is no second
+/// one, so that nobody finds another.
+pub const SHARED: &str = "/dev/shm";
 
 /// How their names begin: they lie among others.
 pub const SHARED_PREFIX: &str = "qshm-instances.";
@@ -31,6 +34,9 @@ pub struct Place {
     pub choice: Choice,
     /// The last place of all, if this is a better one: whoever counts here has locks there too.
     pub last: Option<PathBuf>,
+    /// Of the last place: what there is instead of the first one, in a number that is another one
+    /// as soon as that changes, even if it is changed back. `None`: that may not be looked at.
+    pub instead: Option<u64>,
 }
 
 /// Whether others who count together may find another place.
@@ -47,7 +53,11 @@ pub enum Choice {
 impl Place {
     /// Whether a registry in it may be taken for the only one, once that has been seen to be so.
     pub fn settles(&self) -> bool {
-        self.choice != Choice::Named
+        match self.choice {
+            Choice::First => true,
+            Choice::Named => false,
+            Choice::Last => self.instead.is_some(),
+        }
     }
 
     /// The place in which those count who don't have this one: the environment of others may name
@@ -58,6 +68,7 @@ impl Place {
             prefix: self.prefix,
             choice: Choice::Last,
             last: None,
+            instead: None,
         })
     }
 
@@ -104,13 +115,41 @@ pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<PathBuf> {
 pub fn all(numbering: &Numbering, surroundings: &Surroundings) -> Vec<PathBuf> {
     match numbering.uid() {
         Some(uid) => candidates(uid, surroundings),
-        None => SHARED.iter().map(PathBuf::from).collect(),
+        None => vec![PathBuf::from(SHARED)],
     }
+}
+
+/// What there is in place of the best one: the first directory on the way to it that exists, and when
+/// that was last changed.
+fn instead<K: RangeLocks>(kernel: &K, best: &Path) -> Option<u64> {
+    for (depth, directory) in best.ancestors().enumerate() {
+        match kernel.version(directory) {
+            Ok(version) => {
+                let mut hash = Sha1::new();
+                for number in [depth as u64].into_iter().chain(version) {
+                    hash.update(number.to_le_bytes());
+                }
+                let bytes = hash.finalize();
+                let bytes = bytes.iter().take(8);
+                let hash = bytes.fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
+                // Zero stands for nothing.
+                return Some(hash.max(1));
+            }
+            Err(Errno::ENOENT) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Whether a directory is this user's.
+pub fn is_own(stat: &FileStat, uid: u32) -> bool {
+    stat.kind == FileKind::Directory && stat.uid == uid
 }
 
 /// Whether a directory is this user's alone.
 pub fn is_private(stat: &FileStat, uid: u32) -> bool {
-    stat.kind == FileKind::Directory && stat.uid == uid && stat.mode.trailing_zeros() >= 6
+    is_own(stat, uid) && stat.mode.trailing_zeros() >= 6
 }
 
 fn private<K: RangeLocks>(
@@ -131,6 +170,10 @@ fn private<K: RangeLocks>(
                 _ => Choice::Named,
             },
             last: all.last().filter(|_| index != last).cloned(),
+            instead: all
+                .first()
+                .filter(|_| index == last)
+                .and_then(|first| instead(kernel, first)),
         };
         match kernel.lstat(directory) {
             Ok(stat)
@@ -208,26 +251,20 @@ fn not_private(directory: &Path, stat: &FileStat, uid: u32) -> String {
 }
 
 fn shared<K: RangeLocks>(kernel: &K) -> Result<Place, Stop> {
-    for (index, directory) in SHARED.into_iter().enumerate() {
-        let directory = Path::new(directory);
-        let Ok(stat) = kernel.lstat(directory) else {
-            continue;
-        };
-        // Sticky: nobody else removes or renames what is ours.
-        if stat.kind == FileKind::Directory && stat.uid == 0 && stat.mode & 0o1777 == 0o1777 {
-            return Ok(Place {
-                directory: directory.to_owned(),
-                prefix: SHARED_PREFIX,
-                choice: if index == 0 {
-                    Choice::First
-                } else {
-                    Choice::Last
-                },
-                last: None,
-            });
-        }
+    let directory = Path::new(SHARED);
+    let stat = kernel.lstat(directory);
+    let stat = stat.map_err(|errno| Stop::failed("looking at", directory, errno))?;
+    // Sticky: nobody else removes or renames what is ours.
+    if stat.kind == FileKind::Directory && stat.uid == 0 && stat.mode & 0o1777 == 0o1777 {
+        return Ok(Place {
+            directory: directory.to_owned(),
+            prefix: SHARED_PREFIX,
+            choice: Choice::First,
+            last: None,
+            instead: None,
+        });
     }
-    Err(Stop::because(
-        "there is no directory that all users may write to".to_owned(),
-    ))
+    Err(Stop::because(format!(
+        "{SHARED} is not a directory of root's that all users may write to"
+    )))
 }

@@ -71,6 +71,11 @@ pub trait RangeLocks: Kernel {
     /// a symbolic link is anywhere on the way.
     fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno>;
 
+    /// Which directory a path leads to, and when it was last changed in any way, also by what was
+    /// made or removed in it: device, inode number, `stx_ctime` in nanoseconds; statx(2), which
+    /// follows no symbolic link at the end.
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno>;
+
     /// Makes an empty file with just this mode and this group, or none at all: one that the group
     /// can't open would keep its members out for good. As [`Kernel::open_new_shared`] otherwise.
     ///

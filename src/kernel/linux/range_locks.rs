@@ -99,6 +99,17 @@ impl RangeLocks for Linux {
         }
     }
 
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno> {
+        let status = fs::symlink_metadata(directory)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let changed = status.ctime().wrapping_mul(1_000_000_000);
+        Ok([
+            status.dev(),
+            status.ino(),
+            changed.wrapping_add(status.ctime_nsec()) as u64,
+        ])
+    }
+
     fn make_registry(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Errno> {
         let fd = new_file(*self, path, mode, |fd| {
             if let Some(gid) = group {

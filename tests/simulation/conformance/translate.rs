@@ -87,6 +87,7 @@ impl Machine {
                 }
                 RangeCall::ShmLoad(at) => RangeCall::ShmLoad(address(at)),
                 RangeCall::ShmStore(at, value) => RangeCall::ShmStore(address(at), *value),
+                RangeCall::Version(path) => RangeCall::Version(name(path)),
                 RangeCall::Held(_) | RangeCall::Mapped(..) => call.clone(),
             }),
             Call::ShmFind(_)
@@ -95,6 +96,8 @@ impl Machine {
             | Call::SemCreate(..)
             | Call::ShmKeys
             | Call::SemKeys
+            | Call::Vanish(_)
+            | Call::Chmod(..)
             | Call::Pause(_) => call.clone(),
         }
     }

@@ -150,6 +150,7 @@ fn make(call: &Call) -> Reply {
             // of at least four bytes, and a page is aligned for anything.
             number(unsafe { (*address as *const u32).read_volatile() })
         }
+        Call::Vanish(_) | Call::Chmod(..) => fail(Errno::ENOSYS),
         Call::Range(call) => make_range(call),
         Call::Poke(address, value) => {
             // SAFETY: as above, and attached for writing.
@@ -174,7 +175,8 @@ fn make_range(call: &RangeCall) -> Reply {
             Ok(held) => ranges(held),
             Err(errno) => fail(errno),
         },
-        RangeCall::Mapped(..) => fail(Errno::ENOSYS),
+        // What they answer is the machine's own.
+        RangeCall::Version(_) | RangeCall::Mapped(..) => fail(Errno::ENOSYS),
         RangeCall::Keep(fd) => other(kernel.keep(*fd), |address| {
             Value::Number(i64::try_from(address).unwrap())
         }),

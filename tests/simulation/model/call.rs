@@ -79,6 +79,10 @@ pub enum Call {
     Poke(usize, u32),
     /// One of the trait `RangeLocks`.
     Range(RangeCall),
+    /// Something that is done to a directory while programs run: it is gone, with all in it.
+    Vanish(Arc<Path>),
+    /// Root changes its mode.
+    Chmod(Arc<Path>, u32),
 }
 
 /// A POSIX object to be made.
@@ -175,6 +179,8 @@ impl Line for Call {
             Call::Unlink(path) => format!("unlink {}", show(path)),
             Call::Mkdir(path, mode) => format!("mkdir {} {mode}", show(path)),
             Call::Rmdir(path) => format!("rmdir {}", show(path)),
+            Call::Vanish(path) => format!("vanish {}", show(path)),
+            Call::Chmod(path, mode) => format!("chmod {} {mode}", show(path)),
             Call::ShmFind(key) => format!("shm_find {key}"),
             Call::ShmCreate(key, size, mode) => format!("shm_create {key} {size} {mode}"),
             Call::ShmStat(id) => format!("shm_stat {id}"),

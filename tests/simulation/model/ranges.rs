@@ -24,6 +24,7 @@ impl World {
             RangeCall::Holder(fd, range) => self.range_holder(who, *fd, *range),
             RangeCall::Held(range) => self.held_ranges(*range),
             RangeCall::Mapped(files, by) => self.mapped(cred, files, by.uid),
+            RangeCall::Version(path) => self.version(who, cred, path),
             RangeCall::Keep(fd) => self.keep(who, *fd),
             RangeCall::LetGo(address) => {
                 self.let_go(who, Fd::try_from(*address).unwrap());
@@ -139,6 +140,16 @@ impl World {
         inodes.dedup();
         let found = inodes.into_iter().filter(|ino| files.contains(&(1, *ino)));
         list(found.map(|ino| ino as i64))
+    }
+
+    fn version(&self, who: Pid, cred: Cred, path: &Path) -> Reply {
+        if let Err(errno) = self.parent(who, cred, path) {
+            return fail(errno);
+        }
+        match self.names.get(path) {
+            Some(ino) => number((*ino as i64) << 32 | i64::from(self.inode(*ino).changes)),
+            None => fail(Errno::ENOENT),
+        }
     }
 
     fn keep(&mut self, who: Pid, fd: Fd) -> Reply {

@@ -13,6 +13,16 @@ impl SimProcess {
         self.ask(&Call::Range(call))
     }
 
+    /// A directory is gone, with all that is in it.
+    pub fn vanishes(&self, path: &str) {
+        let _ = self.ask(&Call::Vanish(Path::new(path).into()));
+    }
+
+    /// Root changes a directory's mode.
+    pub fn has_mode(&self, path: &str, mode: u32) {
+        let _ = self.ask(&Call::Chmod(Path::new(path).into(), mode));
+    }
+
     fn range_number(&self, call: RangeCall) -> Result<i64, Errno> {
         match self.ask_range(call)? {
             Value::Number(number) => Ok(number),
@@ -25,6 +35,13 @@ impl RangeLocks for SimProcess {
     fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno> {
         let fd = self.range_number(RangeCall::Open(path.into(), how))?;
         Ok(Fd::try_from(fd).unwrap())
+    }
+
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno> {
+        match self.ask_range(RangeCall::Version(directory.into()))? {
+            Value::Number(number) => Ok([1, number as u64, 0]),
+            other => panic!("version answered {other:?}"),
+        }
     }
 
     fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {

@@ -78,6 +78,11 @@ pub fn read_only(at: &Path) {
     mount(None, &at.to_string_lossy(), flags, "").expect("it is a mount");
 }
 
+/// Makes it writable again.
+pub fn writable(at: &Path) {
+    mount(None, &at.to_string_lossy(), libc::MS_REMOUNT, "").expect("it is a mount");
+}
+
 /// Makes a directory for somebody.
 pub fn directory(path: &Path, uid: u32, mode: u32) {
     fs::create_dir_all(path).expect("a directory");
