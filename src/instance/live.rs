@@ -7,11 +7,15 @@ use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::held;
+use super::others::{held, last_place};
 use super::place::Place;
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
+
+/// When somebody may have joined at the latest, in seconds since 1970: in 2242. C++ counts time in
+/// nanoseconds, in 63 bits.
+const LATEST: u64 = 1 << 33;
 
 /// An instance that is running.
 ///
@@ -55,7 +59,7 @@ impl Peer {
             pid: here.then_some(record.pid),
             uid: Some(record.uid),
             program: record.program,
-            since: UNIX_EPOCH.checked_add(Duration::from_secs(record.since)),
+            since: (record.since <= LATEST).then(|| UNIX_EPOCH + Duration::from_secs(record.since)),
         }
     }
 }
@@ -110,9 +114,15 @@ fn walk<K: RangeLocks>(
 ) -> Result<(), Stop> {
     let mut known = Vec::new();
     let mut all_known = walk_files(at, at.place, &mut known, &mut found)?;
-    if let Some(last) = at.place.last() {
-        let there = At { place: &last, ..at };
-        match walk_files(there, at.place, &mut known, &mut found) {
+    if at.place.has_last {
+        let last = last_place(at, false).and_then(|last| match last {
+            Some(last) => {
+                let there = At { place: &last, ..at };
+                walk_files(there, at.place, &mut known, &mut found)
+            }
+            None => Ok(false),
+        });
+        match last {
             Ok(settled) => all_known &= settled,
             // Those who are there are met in the table.
             Err(Stop::Because(_)) => all_known = false,

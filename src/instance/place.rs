@@ -15,8 +15,9 @@ const RUNTIME: &str = "/run/user";
 /// How the directory is called inside a runtime directory.
 const INSIDE: &str = "qshm";
 
-/// How the directory in `/tmp` begins; the user's number follows.
-const FALLBACK: &str = "/tmp/qshm-instances-";
+/// How the last directory begins; the user's number follows. The second one is for systems where `/tmp`
+/// keeps no locks.
+const FALLBACKS: [&str; 2] = ["/tmp/qshm-instances-", "/dev/shm/qshm-instances-"];
 
 /// Where the files of [`super::Scope::Machine`] are: everybody can write to it. There is no second
 /// one, so that nobody finds another.
@@ -32,15 +33,15 @@ pub struct Place {
     pub prefix: &'static str,
     /// What else there is to be thought of.
     pub choice: Choice,
-    /// The last place of all, if this is a better one: whoever counts here has locks there too.
-    pub last: Option<PathBuf>,
+    /// Whether there is a last place as well: whoever counts here has locks there too.
+    pub has_last: bool,
     /// Of the last place: what there is instead of the first one, in a number that is another one
     /// as soon as that changes, even if it is changed back. `None`: that may not be looked at.
     pub instead: Option<u64>,
 }
 
 /// Whether others who count together may find another place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Everybody finds this one.
     First,
@@ -60,16 +61,16 @@ impl Place {
         }
     }
 
-    /// The place in which those count who don't have this one: the environment of others may name
-    /// none, and a runtime directory comes and goes.
-    pub fn last(&self) -> Option<Place> {
-        Some(Place {
-            directory: self.last.clone()?,
-            prefix: self.prefix,
+    /// The last place, seen from a better one: those count there who don't have that. The environment
+    /// of others may name none, and a runtime directory comes and goes.
+    pub fn last(directory: PathBuf) -> Self {
+        Place {
+            directory,
+            prefix: "",
             choice: Choice::Last,
-            last: None,
+            has_last: false,
             instead: None,
-        })
+        }
     }
 
     /// The path of a file.
@@ -98,23 +99,36 @@ pub fn find<K: RangeLocks>(
 }
 
 /// The private directories of a user, the best first.
-pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<PathBuf> {
-    let first = Path::new(RUNTIME).join(uid.to_string());
+pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<(Choice, PathBuf)> {
+    let first = first(uid);
     let named = surroundings.runtime_directory.as_ref();
-    let named = named.filter(|path| path.is_absolute() && **path != first);
-    let mut all: Vec<PathBuf> = [Some(&first), named]
-        .into_iter()
-        .flatten()
-        .map(|parent| parent.join(INSIDE))
-        .collect();
-    all.push(PathBuf::from(format!("{FALLBACK}{uid}")));
+    let named = named.map(|parent| parent.join(INSIDE));
+    let named = named.filter(|path| path.is_absolute() && *path != first);
+    let mut all = vec![(Choice::First, first)];
+    all.extend(named.map(|path| (Choice::Named, path)));
+    all.extend(lasts(uid).map(|path| (Choice::Last, path)));
     all
+}
+
+/// The directory in the user's runtime directory.
+pub fn first(uid: u32) -> PathBuf {
+    Path::new(RUNTIME).join(uid.to_string()).join(INSIDE)
+}
+
+/// The last directories: the first of them in which locks are kept.
+pub fn lasts(uid: u32) -> impl Iterator<Item = PathBuf> {
+    FALLBACKS
+        .iter()
+        .map(move |before| PathBuf::from(format!("{before}{uid}")))
 }
 
 /// All directories in which the registry may be, for others or at other times.
 pub fn all(numbering: &Numbering, surroundings: &Surroundings) -> Vec<PathBuf> {
     match numbering.uid() {
-        Some(uid) => candidates(uid, surroundings),
+        Some(uid) => candidates(uid, surroundings)
+            .into_iter()
+            .map(|(_, path)| path)
+            .collect(),
         None => vec![PathBuf::from(SHARED)],
     }
 }
@@ -158,70 +172,76 @@ fn private<K: RangeLocks>(
     surroundings: &Surroundings,
     make: bool,
 ) -> Result<Place, Stop> {
-    let all = candidates(uid, surroundings);
-    let last = all.len() - 1;
-    for (index, directory) in all.iter().enumerate() {
-        let place = || Place {
-            directory: directory.clone(),
+    let mut keeps_none = None;
+    for (choice, directory) in candidates(uid, surroundings) {
+        let place = |directory| Place {
+            directory,
             prefix: "",
-            choice: match index {
-                0 => Choice::First,
-                _ if index == last => Choice::Last,
-                _ => Choice::Named,
+            choice,
+            has_last: choice != Choice::Last,
+            instead: match choice {
+                Choice::Last => instead(kernel, &first(uid)),
+                Choice::First | Choice::Named => None,
             },
-            last: all.last().filter(|_| index != last).cloned(),
-            instead: all
-                .first()
-                .filter(|_| index == last)
-                .and_then(|first| instead(kernel, first)),
         };
-        match kernel.lstat(directory) {
-            Ok(stat)
-                if is_private(&stat, uid)
-                // The way to the first one is root's. Nobody may exchange the others either.
-                && (index == 0 || index == last || is_named_well(kernel, directory, uid)) =>
-            {
-                return Ok(place());
+        // The way to the first one is root's. Nobody may exchange the one that is named either.
+        let is_well = || choice != Choice::Named || is_named_well(kernel, &directory, uid);
+        match kernel.lstat(&directory) {
+            Ok(stat) if is_private(&stat, uid) && is_well() => {
+                if kernel.keeps_locks(&directory, &stat) {
+                    return Ok(place(directory));
+                }
+                keeps_none = Some(directory);
             }
             // Everybody of this user sees the same, so all of them go on to the next.
-            Ok(stat) if index == last => {
-                return Err(Stop::because(not_private(directory, &stat, uid)));
+            Ok(stat) if choice == Choice::Last => {
+                return Err(Stop::because(not_private(&directory, &stat, uid)));
             }
             Err(Errno::ENOENT) => {
-                let may_be = match index {
-                    0 => parent_is_private(kernel, directory, uid),
-                    _ => index == last || is_named_well(kernel, directory, uid),
+                let may_be = match choice {
+                    Choice::First => parent_is_private(kernel, &directory, uid),
+                    Choice::Named => is_well(),
+                    Choice::Last => true,
                 };
                 if !may_be {
                     continue;
                 }
                 if !make {
-                    if index == last {
-                        return Ok(place());
+                    if choice == Choice::Last {
+                        return Ok(place(directory));
                     }
                     continue;
                 }
-                match kernel.mkdir(directory, 0o700) {
-                    Ok(()) => {
-                        // A umask may have taken the owner's own rights.
-                        let _ = kernel.chmod(directory, 0o700);
-                        return Err(Stop::Again);
-                    }
-                    Err(Errno::EEXIST) => return Err(Stop::Again),
-                    Err(errno) if index == last => {
-                        return Err(Stop::failed("making", directory, errno));
+                match make_directory(kernel, &directory) {
+                    Ok(()) | Err(Errno::EEXIST) => return Err(Stop::Again),
+                    Err(errno) if choice == Choice::Last => {
+                        return Err(Stop::failed("making", &directory, errno));
                     }
                     // Read-only, full or not ours after all.
                     Err(_) => {}
                 }
             }
-            Err(errno) if index == last => {
-                return Err(Stop::failed("looking at", directory, errno));
+            Err(errno) if choice == Choice::Last => {
+                return Err(Stop::failed("looking at", &directory, errno));
             }
             _ => {}
         }
     }
-    Err(Stop::Again)
+    Err(match keeps_none {
+        Some(directory) => Stop::because(format!(
+            "the file system of {} does not keep locks",
+            directory.display()
+        )),
+        None => Stop::Again,
+    })
+}
+
+/// Makes a directory that is its user's alone.
+pub fn make_directory<K: RangeLocks>(kernel: &K, directory: &Path) -> Result<(), Errno> {
+    kernel.mkdir(directory, 0o700)?;
+    // A umask may have taken the owner's own rights.
+    let _ = kernel.chmod(directory, 0o700);
+    Ok(())
 }
 
 fn parent_is_private<K: RangeLocks>(kernel: &K, directory: &Path, uid: u32) -> bool {
@@ -260,7 +280,7 @@ fn shared<K: RangeLocks>(kernel: &K) -> Result<Place, Stop> {
             directory: directory.to_owned(),
             prefix: SHARED_PREFIX,
             choice: Choice::First,
-            last: None,
+            has_last: false,
             instead: None,
         });
     }

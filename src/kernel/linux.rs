@@ -7,6 +7,7 @@
 
 mod as_user;
 mod fork_window;
+mod keeping;
 mod lock_table;
 mod named;
 mod pid;

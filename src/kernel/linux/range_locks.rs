@@ -12,7 +12,7 @@ use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
 use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
-use super::super::{Errno, Fd, Kernel as _};
+use super::super::{Errno, Fd, FileStat, Kernel as _};
 use super::shared_file::new_file;
 use super::{Linux, check, fork_window};
 
@@ -110,6 +110,10 @@ impl RangeLocks for Linux {
         ])
     }
 
+    fn keeps_locks(&self, directory: &Path, stat: &FileStat) -> bool {
+        super::keeping::keeps(directory, stat)
+    }
+
     fn make_registry(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Errno> {
         let fd = new_file(*self, path, mode, |fd| {
             if let Some(gid) = group {
@@ -154,8 +158,9 @@ impl RangeLocks for Linux {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
-        super::proc::mapped(files, by)
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        super::as_user::as_root_again(|| super::proc::mapped(files, by))
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
     fn keep(&self, fd: Fd) -> Result<usize, Errno> {
@@ -219,6 +224,10 @@ impl RangeLocks for Linux {
 
     fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
         fork_window::without_fork(act)
+    }
+
+    fn generation(&self) -> u32 {
+        super::pid::generation()
     }
 
     fn shm_load(&self, address: usize) -> u64 {

@@ -70,10 +70,10 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
-        match self.ask_range(RangeCall::Mapped(files.into(), by)) {
-            Ok(Value::List(inodes)) => inodes.iter().map(|ino| (1, *ino as u64)).collect(),
-            _ => Vec::new(),
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        match self.ask_range(RangeCall::Mapped(files.into(), by))? {
+            Value::List(inodes) => Ok(inodes.iter().map(|ino| (1, *ino as u64)).collect()),
+            other => panic!("mapped answered {other:?}"),
         }
     }
 

@@ -183,6 +183,57 @@ fn no_descriptor_is_left_for_the_table() {
     assert_eq!(count(&mut first), 1);
 }
 
+/// Some are enough for the registry and for the table, but not for all that has to be looked at.
+#[test]
+fn few_descriptors_are_left() {
+    for deleted in [false, true] {
+        for left in 0..8 {
+            let Some(stage) = Stage::new() else { return };
+            let mut first = stage.joined(User::ALICE, 0);
+            assert_eq!(first.ask("claim 0 camera"), "mine");
+            if deleted {
+                for place in [Path::new(LAST), &runtime(1).join("qshm")] {
+                    fs::remove_dir_all(place).unwrap();
+                }
+            }
+            let mut second = stage.start(User::ALICE);
+            second.ask(&format!("descriptors-left {left}"));
+            let said = second.ask("join logic");
+            let fine = said == "number 1" || said.contains("too many files open");
+            assert!(fine, "{left} left: {said}");
+            let mut third = stage.joined(User::ALICE, if said == "number 1" { 2 } else { 1 });
+            third.ask(&format!("descriptors-left {left}"));
+            let said = third.ask("claim 0 camera");
+            let fine = said.starts_with("taken by 0 ") || said.contains("too many files open");
+            assert!(fine, "{left} left: {said}");
+        }
+    }
+}
+
+/// Root for a user sees root for the same user, though the look at the registry is made with the user's
+/// rights; and an ordinary user, who sees nothing of root's, says nothing to the next about it.
+#[test]
+fn roots_processes_on_files_that_are_gone() {
+    let Some(stage) = Stage::new() else { return };
+    let mut first = stage.joined(User::SUDO_ALICE, 0);
+    assert_eq!(first.ask("claim 0 camera"), "mine");
+    let delete = || {
+        for place in [Path::new(LAST), &runtime(1).join("qshm")] {
+            fs::remove_dir_all(place).unwrap();
+        }
+    };
+    delete();
+    let second = stage.joined(User::SUDO_ALICE, 1);
+    delete();
+    drop(second);
+    let mut blind = stage.start(User::ALICE);
+    blind.ask("join logic");
+    blind.ask("claim 0 camera");
+    drop(blind);
+    let mut third = stage.joined(User::SUDO_ALICE, 1);
+    assert!(third.ask("claim 0 camera").starts_with("taken by 0 "));
+}
+
 /// The same where it is the last place that can't be had beside the runtime directory, and for a
 /// claim.
 #[test]
