@@ -50,6 +50,30 @@ impl AsUser {
     }
 }
 
+/// Runs `act` as root where this thread is [under another user](AsUser); as it is otherwise. Root's
+/// processes may be looked into by root alone.
+pub(super) fn as_root_again<T>(act: impl FnOnce() -> T) -> T {
+    /// Back to the user, also if `act` panics.
+    struct Back(Option<u32>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            if let Some(uid) = self.0 {
+                // Root may become anybody.
+                if let Err(errno) = set_effective(libc::SYS_setresuid, uid) {
+                    let text = format!("cannot go back to uid {uid}: {}", errno.desc());
+                    notes::warn(notes::QSHM, text);
+                }
+            }
+        }
+    }
+    // SAFETY: asks for a number.
+    let uid = unsafe { libc::geteuid() };
+    // For a process that is not root's this changes nothing.
+    let root = uid != 0 && set_effective(libc::SYS_setresuid, 0).is_ok();
+    let _back = Back(root.then_some(uid));
+    act()
+}
+
 fn set_effective(call: libc::c_long, id: u32) -> Result<(), Errno> {
     // SAFETY: three numbers to setresuid or setresgid, which change this thread's credentials.
     Errno::result(unsafe { libc::syscall(call, SAME, libc::c_long::from(id), SAME) }).map(drop)

@@ -138,7 +138,7 @@ impl World {
             return fail(Errno::EEXIST);
         }
         let ino = self.new_inode(path, FileKind::Regular, cred, new.mode & 0o7777);
-        self.names.insert(path.clone(), ino);
+        self.enter(path, ino);
         let member = |gid: &u32| cred.uid == 0 || self.in_group(who, cred, *gid);
         let group = new.group.filter(member);
         let inode = self.inode_mut(ino);
