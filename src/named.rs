@@ -10,6 +10,7 @@
 //! does is asked of the kernel, which knows how often a file is open (`F_SETLEASE`), and, where
 //! somebody has it open, of the processes' maps.
 
+mod accounts;
 mod attached;
 pub(crate) mod counter;
 mod enter;

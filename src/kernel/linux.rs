@@ -279,6 +279,14 @@ impl Kernel for Linux {
         named::open(path, write)
     }
 
+    fn named_reopen(&self, fd: Fd) -> Result<Fd, Errno> {
+        named::reopen(fd)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
         let attempt = || {
             let fd = named::open(path, write)?;

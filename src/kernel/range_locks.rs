@@ -114,12 +114,6 @@ pub trait RangeLocks: Kernel {
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
-    }
-
     /// The first eight bytes of a segment that this process has attached, which may be smaller
     /// but is always a page: one atomic load.
     fn shm_load(&self, address: usize) -> u64;

@@ -5,6 +5,8 @@
 //! with a semaphore may set its value; who is the last to leave removes it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::actor::Actor;
@@ -49,6 +51,8 @@ pub(crate) enum Role {
 pub(crate) struct Semaphore<K: Kernel> {
     kernel: K,
     fd: Fd,
+    /// Whether somebody stands in for the dead by that.
+    busy: Arc<AtomicBool>,
     pid: i32,
     place: Place,
     stat: FileStat,
@@ -120,21 +124,24 @@ impl<K: Kernel> Semaphore<K> {
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
+        let busy = Arc::default();
+        let path = file.path.clone();
+        let inquiry = Inquiry::new(kernel, path, file.stat, file.fd, Arc::clone(&busy));
         if !alone {
             // The slot may be that of somebody who died.
-            if lock::give_back(kernel, handle) {
+            if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
             }
-            counter::take_over(kernel, handle, file.fd);
+            counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &file);
+            set_right(actor, handle, role, whole, &inquiry, &file);
         } else if let Role::Counter {
             initial,
             reset: true,
         } = role
         {
-            counter::reset(kernel, handle, file.fd, initial);
+            counter::reset(kernel, handle, &inquiry, initial);
         }
         file.release();
         Ok(Semaphore {
@@ -144,6 +151,7 @@ impl<K: Kernel> Semaphore<K> {
             stat: file.stat,
             handle,
             role,
+            busy,
             fd: file.into_fd(),
         })
     }
@@ -163,7 +171,8 @@ impl<K: Kernel> Semaphore<K> {
 
     /// For asking about the slots of others while one waits.
     pub fn inquiry(&self) -> Inquiry<K> {
-        Inquiry::new(&self.kernel, self.path().to_owned(), self.stat, self.fd)
+        let (path, busy) = (self.path().to_owned(), Arc::clone(&self.busy));
+        Inquiry::new(&self.kernel, path, self.stat, self.fd, busy)
     }
 
     /// Where its file is.
@@ -263,13 +272,20 @@ fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Han
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+fn set_right<K: Kernel>(
+    actor: &Actor<K>,
+    handle: Handle,
+    role: Role,
+    whole: bool,
+    inquiry: &Inquiry<K>,
+    file: &File<K>,
+) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
-    if let HeldBy::Slot(_) = was.holder() {
+    if was.holder() != HeldBy::Unknown && role == Role::Lock {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    counter::settle_alone(kernel, handle, file.fd);
+    counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
         Role::Lock => Some(1),
         Role::Counter { initial, reset } => (reset || !whole).then_some(initial),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unsafe_code)]
 
 mod others_dead;
+mod stolen;
 mod support;
 
 use std::os::unix::net::UnixStream;

@@ -12,10 +12,10 @@ use crate::scenario::{Scenario, member, nothing_left};
 use crate::sim_process::{End, Program, SimProcess, User, run_alone};
 
 /// How many states of a scenario that has millions; `QSHM_SOAK` looks at all.
-const FEW: usize = 40_000;
+pub const FEW: usize = 40_000;
 
 const SEGMENT: &str = "/dev/shm/Logic";
-const SEMAPHORE: &str = "/dev/shm/sem.Logic";
+pub const SEMAPHORE: &str = "/dev/shm/sem.Logic";
 
 fn visit(process: &SimProcess) {
     let memory = posix_memory(process);
@@ -80,7 +80,7 @@ fn guarded(process: &SimProcess) {
     }
 }
 
-fn next_start() -> Program {
+pub fn next_start() -> Program {
     Arc::new(|process: &SimProcess| {
         let memory = posix_memory(process);
         if !create(process, &memory) {
