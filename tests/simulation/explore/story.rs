@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::automaton::Next;
 use super::{Choice, Search, State};
-use crate::model::call::{Line, Reply};
+use crate::model::call::Reply;
+use crate::model::line::Line;
 
 impl Search<'_> {
     /// What happened, call by call.

@@ -12,6 +12,7 @@ use super::judge::clean;
 use super::posix::{FEW, SEMAPHORE, next_start};
 use super::programs::*;
 use super::{everybody, members, roll, search_some, user};
+use crate::model::memory::Memory;
 use crate::scenario::{Scenario, exclusion_and_one_place, member};
 use crate::sim_process::{SimProcess, User};
 
@@ -25,33 +26,34 @@ const PAGE: usize = 4096;
 
 /// What would be there if everybody were dead: the value, the one that the word names somebody to
 /// have, and what the table has; the last with the journal carried out, if the parity says so.
-fn sum(word: impl Fn(usize) -> u64) -> i64 {
-    let own = word(0);
-    let mut sum = i64::from(own as u32) + i64::from(own >> NAMED != 0);
-    let (entry, counts) = (word(JOURNAL), word(JOURNAL_COUNTS));
+fn sum(page: &Memory) -> i64 {
+    let own = page.word(0);
+    let (entry, counts) = (page.word(JOURNAL), page.word(JOURNAL_COUNTS));
     let made = counts != 0 && own >> PARITY & 1 == counts & 1;
-    for slot in 0..2 * (PAGE - TABLE) / 8 {
-        let pair = word(TABLE + 8 * (slot / 2));
-        let owed = (pair >> (32 * (slot % 2))) as u32 as i32;
-        let journal = (entry >> 32) as u32 as i32;
-        let now = made && entry as u32 == u32::try_from(slot).unwrap();
-        sum += i64::from(if now { journal } else { owed });
+    let mut sum = i64::from(own as u32) + i64::from(own >> NAMED != 0);
+    for (offset, pair) in page.stored().filter(|(offset, _)| *offset >= TABLE) {
+        for half in 0..2 {
+            let slot = 2 * (offset - TABLE) / 8 + half;
+            if !made || entry as u32 as usize != slot {
+                sum += i64::from((pair >> (32 * half)) as u32 as i32);
+            }
+        }
+    }
+    if made {
+        sum += i64::from((entry >> 32) as u32 as i32);
     }
     sum
 }
 
 /// Beside the guarantees: the sum of each semaphore.
-fn with_sum(scenario: &mut Scenario, expected: i64) {
+pub fn with_sum(scenario: &mut Scenario, expected: i64) {
     scenario.invariant = Arc::new(move |world, members, statuses| {
         exclusion_and_one_place(world, members, statuses)?;
         for (path, ino) in &world.names {
-            if !path.to_str().unwrap().contains("/sem.") {
-                continue;
-            }
-            let words = &world.inodes[ino].words;
-            let sum = sum(|at| words.get(&at).copied().unwrap_or(0));
-            if sum != expected {
-                let path = path.display();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let page = &world.inodes[ino].memory;
+            if name.starts_with("sem.") && sum(page) != expected {
+                let (path, sum) = (path.display(), sum(page));
                 return Err(format!("the sum of {path} is {sum}, not {expected}"));
             }
         }
