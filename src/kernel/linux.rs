@@ -234,6 +234,14 @@ impl Kernel for Linux {
         named::open(path, write)
     }
 
+    fn named_reopen(&self, fd: Fd) -> Result<Fd, Errno> {
+        named::reopen(fd)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
     fn announce(&self, path: &Path) -> Result<Fd, Errno> {
         openers::announce(path)
     }

@@ -205,6 +205,12 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
+    /// Opens the file behind a descriptor anew for reading and writing, unlinked or not:
+    /// open(2) of `/proc/self/fd/N`.
+    fn named_reopen(&self, _fd: Fd) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
     /// Says that this process is about to open a file only in order to look at it, until the
     /// descriptor that this returns is closed: open(2) of the file's directory and a shared lock,
     /// `F_OFD_SETLK`, at a position that the file's name gives. Nobody can keep others from that,
@@ -297,6 +303,13 @@ pub trait Kernel: Clone {
 
     /// futex(2) `FUTEX_WAIT` for as long as the lower half of a word is `low`; at most `time`.
     fn word_wait(&self, _address: usize, _low: u32, _time: Duration) {}
+
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). Not to be nested, nor to wait in. A kernel that models no
+    /// fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
 
     /// Time that only goes on: clock_gettime(2) `CLOCK_MONOTONIC`. In a kernel without a clock it
     /// stands still.

@@ -91,12 +91,6 @@ pub trait RangeLocks: Kernel {
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
-    }
-
     /// A number that is another one in every forked child than in its parent, also where both have the
     /// same pid, in two PID namespaces.
     fn generation(&self) -> u32 {

@@ -5,6 +5,8 @@
 //! with a semaphore may set its value; who is the last to leave removes it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::actor::Actor;
@@ -50,6 +52,8 @@ pub(crate) enum Role {
 pub(crate) struct Semaphore<K: Kernel> {
     kernel: K,
     fd: Fd,
+    /// Whether somebody stands in for the dead by that.
+    busy: Arc<AtomicBool>,
     pid: i32,
     place: Place,
     stat: FileStat,
@@ -107,7 +111,8 @@ impl<K: Kernel> Semaphore<K> {
         role: Role,
         page: Option<usize>,
     ) -> Result<Self, Trouble> {
-        let handle = Self::enter(actor, place, &file, role, page).inspect_err(|_| {
+        let busy = Arc::default();
+        let handle = Self::enter(actor, place, &file, role, page, &busy).inspect_err(|_| {
             if file.made {
                 file.unlink();
             }
@@ -120,6 +125,7 @@ impl<K: Kernel> Semaphore<K> {
             stat: file.stat,
             handle,
             role,
+            busy,
             fd: file.into_fd(),
         })
     }
@@ -131,6 +137,7 @@ impl<K: Kernel> Semaphore<K> {
         file: &File<K>,
         role: Role,
         page: Option<usize>,
+        busy: &Arc<AtomicBool>,
     ) -> Result<Handle, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
@@ -150,21 +157,23 @@ impl<K: Kernel> Semaphore<K> {
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
+        let path = file.path.clone();
+        let inquiry = Inquiry::new(kernel, path, file.stat, file.fd, Arc::clone(busy));
         if !alone {
             // The slot may be that of somebody who died.
-            if lock::give_back(kernel, handle) {
+            if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
             }
-            counter::take_over(kernel, handle, file.fd);
+            counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, file);
+            set_right(actor, handle, role, whole, &inquiry, file);
         } else if let Role::Counter {
             initial,
             reset: true,
         } = role
         {
-            counter::reset(kernel, handle, file.fd, initial);
+            counter::reset(kernel, handle, &inquiry, initial);
         }
         Ok(handle)
     }
@@ -184,7 +193,8 @@ impl<K: Kernel> Semaphore<K> {
 
     /// For asking about the slots of others while one waits.
     pub fn inquiry(&self) -> Inquiry<K> {
-        Inquiry::new(&self.kernel, self.path().to_owned(), self.stat, self.fd)
+        let (path, busy) = (self.path().to_owned(), Arc::clone(&self.busy));
+        Inquiry::new(&self.kernel, path, self.stat, self.fd, busy)
     }
 
     /// Where its file is.
@@ -286,13 +296,20 @@ fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Han
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+fn set_right<K: Kernel>(
+    actor: &Actor<K>,
+    handle: Handle,
+    role: Role,
+    whole: bool,
+    inquiry: &Inquiry<K>,
+    file: &File<K>,
+) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
-    if let HeldBy::Slot(_) = was.holder() {
+    if was.holder() != HeldBy::Unknown && role == Role::Lock {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    counter::settle_alone(kernel, handle, file.fd);
+    counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
         Role::Lock => Some(1),
         Role::Counter { initial, reset } => (reset || !whole).then_some(initial),

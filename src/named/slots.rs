@@ -55,3 +55,8 @@ pub(super) fn take<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> Result<(), Errno
 pub(super) fn give_back<K: Kernel>(kernel: &K, fd: Fd, slot: u32) {
     let _ = kernel.range_lock(fd, byte(slot), FileLock::Unlock, Wait::No);
 }
+
+/// Whether the user of a slot is gone; in doubt it is not.
+pub(super) fn is_gone<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
+    kernel.range_holder(fd, byte(slot)) == Ok(None)
+}

@@ -5,6 +5,7 @@
 mod others_dead;
 #[path = "../processes/mod.rs"]
 mod processes;
+mod stolen;
 mod support;
 
 use std::os::unix::net::UnixStream;

@@ -32,6 +32,8 @@ pub struct User {
     pub groups: Vec<u32>,
     /// For whom it acts: itself, or who called root.
     pub identity: Cred,
+    /// The pid that it has for itself, in a PID namespace of its own.
+    pub pid: Option<i32>,
 }
 
 impl User {
@@ -42,6 +44,7 @@ impl User {
             cred,
             groups: Vec::new(),
             identity: cred,
+            pid: None,
         }
     }
 
@@ -201,7 +204,7 @@ impl SimProcess {
 
 impl Kernel for SimProcess {
     fn getpid(&self) -> i32 {
-        number_of(self.0.pid)
+        self.0.user.pid.unwrap_or(number_of(self.0.pid))
     }
 
     fn geteuid(&self) -> u32 {

@@ -29,6 +29,13 @@ pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
 }
+
+pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
+    let path = format!("/proc/self/fd/{fd}");
+    let flags = access(true) | OFlag::O_NONBLOCK;
+    Ok(nix_open(path.as_str(), flags, Mode::empty())?.into_raw_fd())
+}
+
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;

@@ -13,7 +13,7 @@ use once_cell::sync::Lazy;
 use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 use super::super::{Errno, Fd, FileStat, Kernel as _, Range};
 use super::shared_file::new_file;
-use super::{Linux, check, fork_window};
+use super::{Linux, check};
 
 /// How much of a file is mapped to keep its description: what one page takes. Nothing is ever
 /// read there, so the file may be shorter.
@@ -173,10 +173,6 @@ impl RangeLocks for Linux {
         } else {
             Err(Errno::ENOSPC)
         }
-    }
-
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
     }
 
     fn generation(&self) -> u32 {
