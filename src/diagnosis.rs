@@ -139,6 +139,8 @@ fn judge<K: Kernel>(
     match state {
         _ if unused && (removable || usable) && !(keeps && usable) => Verdict::Leftover,
         _ if !usable => Verdict::InTheWay,
+        // Another user's, who shares it: only its owner and root can tell whether anybody has it.
+        State::Unclear if !removable => Verdict::InTheWay,
         State::FileAlone => Verdict::Free,
         State::SemaphoreAlone if subject == Subject::Memory => Verdict::Free,
         _ => Verdict::Live,

@@ -62,6 +62,8 @@ pub(crate) enum FileFault {
     Foreign,
     /// May not be opened.
     Unreadable,
+    /// Another user's, who shares it with us, and maybe in use: only its owner and root can tell.
+    InDoubt,
 }
 
 impl FileFault {
@@ -84,6 +86,7 @@ impl fmt::Display for FileFault {
             FileFault::HardLinks => "has other hard links",
             FileFault::Foreign => "is not ours",
             FileFault::Unreadable => "may not be opened",
+            FileFault::InDoubt => "may be in use, which only its owner and root can tell",
         })
     }
 }

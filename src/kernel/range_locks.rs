@@ -3,34 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Errno, Fd, Kernel};
-
-/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
-/// lie far behind a file's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Range {
-    /// The first byte.
-    pub start: u64,
-    /// How many bytes.
-    pub length: u64,
-}
-
-impl Range {
-    /// `length` bytes from `start`.
-    pub fn new(start: u64, length: u64) -> Self {
-        Self { start, length }
-    }
-
-    /// The first byte behind it.
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.length)
-    }
-
-    /// Whether both have a byte in common.
-    pub fn overlaps(&self, other: &Range) -> bool {
-        self.start < other.end() && other.start < self.end()
-    }
-}
+use super::{Errno, Fd, Kernel, Range};
 
 /// A lock that some process on the machine holds, on whichever file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,16 +55,6 @@ pub trait RangeLocks: Kernel {
         Ok(())
     }
 
-    /// `F_OFD_SETLK` with `F_WRLCK`: `EAGAIN` where another description has some of it locked.
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_SETLK` with `F_UNLCK`.
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_GETLK` with `F_WRLCK`: one of the locks of other descriptions that overlap, `None`
-    /// if there is none.
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
-
     /// All locks of this kind on the machine that lie in the range, on whichever file, also on
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
@@ -119,13 +82,6 @@ pub trait RangeLocks: Kernel {
     fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
         act()
     }
-
-    /// The first eight bytes of a segment that this process has attached, which may be smaller
-    /// but is always a page: one atomic load.
-    fn shm_load(&self, address: usize) -> u64;
-
-    /// One atomic store of the same.
-    fn shm_store(&self, address: usize, value: u64);
 
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use crate::kernel::{Fd, FileStat, Kernel, Wait};
 
+use super::glance::Glance;
 use super::lock::LAST_PID;
 use super::look::ATTACHED;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
-/// Another look has the file open too, for some microseconds.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long those who only look at a file too are waited for.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Who is inside a lock, as far as its semaphore says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,29 +44,29 @@ pub struct Seen {
 /// Looks at a file. `ask`: also whether anybody has it. Who opens it in that very moment may be
 /// told to try again, and not every program does, so ask only of files that are Qt's.
 pub(crate) fn look_at<K: Kernel>(kernel: &K, path: &Path, semaphore: bool, ask: bool) -> Seen {
-    let Ok(fd) = kernel.named_open(path, false) else {
+    let Ok(glance) = Glance::at(kernel, path, false) else {
         return Seen::default();
     };
+    let fd = glance.fd;
     let mut seen = Seen::default();
     if let Ok(stat) = kernel.fstat(fd) {
         if semaphore {
             look_into(kernel, fd, &stat, &mut seen);
         }
         if ask {
-            seen.in_use = in_use(kernel, fd, semaphore);
+            seen.in_use = in_use(kernel, fd, path, semaphore);
         }
     }
-    kernel.close(fd);
     seen
 }
 
 /// By our own locks, which everybody may ask for who may read the file, and by the kernel's count.
-fn in_use<K: Kernel>(kernel: &K, fd: Fd, semaphore: bool) -> Option<bool> {
+fn in_use<K: Kernel>(kernel: &K, fd: Fd, path: &Path, semaphore: bool) -> Option<bool> {
     let bytes = if semaphore { slots::ALL } else { ATTACHED };
-    if matches!(kernel.range_locked(fd, bytes), Ok(Some(_))) {
+    if matches!(kernel.range_holder(fd, bytes), Ok(Some(_))) {
         return Some(true);
     }
-    let alone = kernel.named_alone(fd, Wait::AtMost(PATIENCE));
+    let alone = kernel.named_alone(fd, path, Wait::AtMost(PATIENCE));
     alone.ok().map(|alone| !alone)
 }
 
@@ -87,7 +88,7 @@ fn look_into<K: Kernel>(kernel: &K, fd: Fd, stat: &FileStat, seen: &mut Seen) {
         seen.last_pid = Some(last as i32).filter(|pid| *pid > 0);
         seen.inside = match first.holder() {
             HeldBy::Unknown => Inside::Unnamed,
-            HeldBy::Slot(slot) if slots::is_gone(kernel, fd, slot) => Inside::Dead,
+            HeldBy::Slot(slot) if slots::is_free(kernel, fd, slot) => Inside::Dead,
             HeldBy::Slot(_) => Inside::Alive,
         };
     }

@@ -1,13 +1,15 @@
 //! Processes, and what they have, as `/proc` shows them: see proc(5).
 
+use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use nix::sys::stat::makedev;
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat, makedev};
 
-use super::super::{FileStat, IpcId, Process};
-use super::proc::has_open;
+use super::super::{Errno, FileStat, IpcId, Process};
 
 /// The process of a directory of `/proc`; `None`: it has ended.
 pub fn status(pid: i32, directory: &Path) -> Option<Process> {
@@ -107,6 +109,23 @@ pub fn attached(id: IpcId) -> Vec<Process> {
             file.ino == id && file.segment_key().is_some()
         }) && namespace(process).ok() == own
     })
+}
+
+/// Whether a link in this directory of a process's descriptors leads to the file. By descriptor of
+/// the directory: to look every path up from the root would take most of the time.
+fn has_open(descriptors: &Path, file: &FileStat) -> Result<bool, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut directory = Dir::open(descriptors, flags, Mode::empty())?;
+    let names: Vec<CString> = directory
+        .iter()
+        .flatten()
+        .map(|entry| entry.file_name().to_owned())
+        .collect();
+    let leads_there = |name: &CString| {
+        let found = fstatat(&directory, name.as_c_str(), AtFlags::empty());
+        found.is_ok_and(|found| (found.st_dev, found.st_ino) == (file.dev, file.ino))
+    };
+    Ok(names.iter().any(leads_there))
 }
 
 /// The processes that have a file open or mapped.

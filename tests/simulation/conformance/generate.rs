@@ -12,7 +12,7 @@ use crate::Dice;
 use crate::model::call::{Call, Cred};
 use crate::model::process::number_of;
 use crate::model::range_call::RangeCall;
-use crate::model::{KEPT, Pid, Waiting, World};
+use crate::model::{Pid, Waiting, World};
 
 const KEYS: [i32; 3] = [0x5101_0001, 0x5101_0002, 0x5101_0003];
 const IPC_MODES: [u32; 10] = [
@@ -210,8 +210,7 @@ fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
 }
 
 fn descriptors(world: &World, who: Pid) -> Vec<i32> {
-    let fds = world.processes[who].fds.range(..KEPT);
-    fds.map(|(fd, _)| *fd).collect()
+    world.processes[who].fds.keys().copied().collect()
 }
 
 /// Locks of ranges. Where they are is unlike what anybody else on the machine locks, since the
@@ -232,18 +231,22 @@ fn range_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
     } else {
         dice.one_of(&fds)
     };
-    let kept: Vec<i32> = world.processes[who]
-        .fds
-        .range(KEPT..)
-        .map(|(at, _)| *at)
-        .collect();
+    let kept = world.processes[who].mappings();
     Call::Range(match dice.roll(14) {
-        0..5 => RangeCall::Lock(fd, range),
-        5 => RangeCall::Unlock(fd, range),
-        6 | 7 => RangeCall::Holder(fd, byte),
+        0..6 => {
+            let lock = dice.one_of(&[
+                FileLock::Exclusive,
+                FileLock::Exclusive,
+                FileLock::Exclusive,
+                FileLock::Shared,
+                FileLock::Unlock,
+            ]);
+            return Call::RangeLock(fd, range, lock);
+        }
+        6 | 7 => return Call::RangeHolder(fd, byte),
         8 => RangeCall::Held(Range::new(base, 100)),
         9 if kept.is_empty() => RangeCall::Held(Range::new(base + 1, 3)),
-        9 => RangeCall::LetGo(usize::try_from(dice.one_of(&kept)).unwrap()),
+        9 => RangeCall::LetGo(dice.one_of(&kept)),
         10 | 11 => RangeCall::Keep(fd),
         12 => RangeCall::ReadAt(fd, dice.roll(4) as u64, 1 + dice.roll(6)),
         _ => {

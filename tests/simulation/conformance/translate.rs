@@ -23,16 +23,18 @@ impl Machine {
         let segment = |id: &i32| self.segments[id];
         let set = |id: &i32| self.sets[id];
         match call {
-            Call::RangeLock(..)
-            | Call::RangeLocked(..)
-            | Call::NamedOpen(..)
-            | Call::NamedOpenLocked(..)
+            Call::NamedOpen(..)
+            | Call::NamedLook(..)
+            | Call::NamedLocks(..)
+            | Call::NamedUnlocked(..)
+            | Call::Announce(..)
             | Call::NamedMake(..)
             | Call::NamedResize(..)
             | Call::NamedAlone(..)
             | Call::IsMapped(..)
             | Call::Map(..)
             | Call::Unmap(..)
+            | Call::Retire(..)
             | Call::Word(..)
             | Call::Words(..)
             | Call::WordSwap(..)
@@ -57,6 +59,10 @@ impl Machine {
             Call::ShmAttach(id, read_only) => Call::ShmAttach(segment(id), *read_only),
             Call::ShmDetach(at) => Call::ShmDetach(address(at)),
             Call::ShmClear(at, size) => Call::ShmClear(address(at), *size),
+            Call::ShmLoad(at) => Call::ShmLoad(address(at)),
+            Call::ShmStore(at, value) => Call::ShmStore(address(at), *value),
+            Call::RangeLock(at, range, lock) => Call::RangeLock(fd(at), *range, *lock),
+            Call::RangeHolder(at, range) => Call::RangeHolder(fd(at), *range),
             Call::SemStat(id) => Call::SemStat(set(id)),
             Call::SemSet(id, uid, gid, mode) => Call::SemSet(set(id), *uid, *gid, *mode),
             Call::SemRemove(id) => Call::SemRemove(set(id)),
@@ -74,9 +80,6 @@ impl Machine {
             Call::Poke(at, value) => Call::Poke(address(at), *value),
             Call::Range(call) => Call::Range(match call {
                 RangeCall::Open(path, how) => RangeCall::Open(name(path), *how),
-                RangeCall::Lock(at, range) => RangeCall::Lock(fd(at), *range),
-                RangeCall::Unlock(at, range) => RangeCall::Unlock(fd(at), *range),
-                RangeCall::Holder(at, range) => RangeCall::Holder(fd(at), *range),
                 RangeCall::Keep(at) => RangeCall::Keep(fd(at)),
                 RangeCall::LetGo(at) => RangeCall::LetGo(address(at)),
                 RangeCall::ReadAt(at, offset, length) => {
@@ -85,8 +88,6 @@ impl Machine {
                 RangeCall::WriteAt(at, offset, bytes) => {
                     RangeCall::WriteAt(fd(at), *offset, bytes.clone())
                 }
-                RangeCall::ShmLoad(at) => RangeCall::ShmLoad(address(at)),
-                RangeCall::ShmStore(at, value) => RangeCall::ShmStore(address(at), *value),
                 RangeCall::Held(_) | RangeCall::Mapped(..) => call.clone(),
             }),
             Call::ShmFind(_)

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
-use qshm::kernel::{Errno, Kernel, Linux, RangeLocks};
+use qshm::kernel::{Errno, Kernel, Linux, RangeLocks, Wait};
 
 use crate::model::call::{Call, DONE, Line, Reply, Value, fail, list, number};
 use crate::model::range_call::{RangeCall, ranges};
@@ -71,16 +71,18 @@ fn other<T>(result: Result<T, Errno>, value: impl Fn(T) -> Value) -> Reply {
 fn make(call: &Call) -> Reply {
     let kernel = Linux;
     match call {
-        Call::RangeLock(..)
-        | Call::RangeLocked(..)
-        | Call::NamedOpen(..)
-        | Call::NamedOpenLocked(..)
+        Call::NamedOpen(..)
+        | Call::NamedLook(..)
+        | Call::NamedLocks(..)
+        | Call::NamedUnlocked(..)
+        | Call::Announce(..)
         | Call::NamedMake(..)
         | Call::NamedResize(..)
         | Call::NamedAlone(..)
         | Call::IsMapped(..)
         | Call::Map(..)
         | Call::Unmap(..)
+        | Call::Retire(..)
         | Call::Word(..)
         | Call::Words(..)
         | Call::WordSwap(..)
@@ -118,6 +120,11 @@ fn make(call: &Call) -> Reply {
             kernel.shm_clear(*address, *size);
             DONE
         }
+        Call::ShmLoad(address) => number(kernel.shm_load(*address) as i64),
+        Call::ShmStore(address, value) => {
+            kernel.shm_store(*address, *value);
+            DONE
+        }
         Call::SemFind(key) => int(kernel.sem_find(*key)),
         Call::SemCreate(key, mode) => int(kernel.sem_create(*key, *mode)),
         Call::SemStat(id) => other(kernel.sem_stat(*id), Value::Sem),
@@ -128,6 +135,8 @@ fn make(call: &Call) -> Reply {
         Call::SemLastPid(id) => int(kernel.sem_last_pid(*id)),
         Call::SemSetValue(id, value) => unit(kernel.sem_set_value(*id, *value)),
         Call::SemOp(id, delta, wait) => unit(kernel.sem_op(*id, *delta, *wait)),
+        Call::RangeLock(fd, range, lock) => unit(kernel.range_lock(*fd, *range, *lock, Wait::No)),
+        Call::RangeHolder(fd, range) => other(kernel.range_holder(*fd, *range), Value::Range),
         Call::OpenShared(path, mode, group) => int(kernel.open_new_shared(path, *mode, *group)),
         Call::MayWrite(path) => number(kernel.may_write(path)),
         Call::ShmKeys => list(kernel.shm_keys().into_iter().map(i64::from)),
@@ -163,13 +172,6 @@ fn make_range(call: &RangeCall) -> Reply {
     let kernel = Linux;
     match call {
         RangeCall::Open(path, how) => int(kernel.open_direct(path, *how)),
-        RangeCall::Lock(fd, range) => unit(kernel.lock_range(*fd, *range)),
-        RangeCall::Unlock(fd, range) => unit(kernel.unlock_range(*fd, *range)),
-        RangeCall::Holder(fd, range) => match kernel.range_holder(*fd, *range) {
-            Ok(Some(range)) => list([range.start as i64, range.length as i64]),
-            Ok(None) => list([]),
-            Err(errno) => fail(errno),
-        },
         RangeCall::Held(range) => match kernel.held_ranges(*range) {
             Ok(held) => ranges(held),
             Err(errno) => fail(errno),
@@ -188,10 +190,5 @@ fn make_range(call: &RangeCall) -> Reply {
             })
         }
         RangeCall::WriteAt(fd, offset, bytes) => unit(kernel.write_at(*fd, *offset, bytes)),
-        RangeCall::ShmLoad(address) => number(kernel.shm_load(*address) as i64),
-        RangeCall::ShmStore(address, value) => {
-            kernel.shm_store(*address, *value);
-            DONE
-        }
     }
 }

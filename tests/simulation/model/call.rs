@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileKind, FileLock, FileStat, HeldRange, IpcId, IpcKey, IpcPerm, Open, SemStat,
-    ShmStat, Wait,
+    Errno, Fd, FileKind, FileLock, FileStat, HeldRange, IpcId, IpcKey, IpcPerm, Open, Range,
+    SemStat, ShmStat, Wait,
 };
 
+use super::Mapping;
 use super::range_call::{RangeCall, bytes, hex, ranges_from, ranges_to_line};
 
 /// One call of the trait `Kernel` that other processes can notice, or that notices them.
@@ -34,6 +35,8 @@ pub enum Call {
     ShmAttach(IpcId, bool),
     ShmDetach(usize),
     ShmClear(usize, usize),
+    ShmLoad(usize),
+    ShmStore(usize, u64),
     SemFind(IpcKey),
     SemCreate(IpcKey, u32),
     SemStat(IpcId),
@@ -53,19 +56,25 @@ pub enum Call {
     /// The inode numbers of the files of a directory whose names begin so.
     Inodes(Arc<Path>, Arc<str>),
     OpenDeleted(Arc<Path>, u32),
-    RangeLock(Fd, (u64, u64), FileLock),
-    RangeLocked(Fd, (u64, u64)),
+    RangeLock(Fd, Range, FileLock),
+    RangeHolder(Fd, Range),
     NamedOpen(Arc<Path>, bool),
-    NamedOpenLocked(Arc<Path>, bool, Wait),
+    /// The first half of an attempt of `named_open_locked`: announced, and open.
+    NamedLook(Arc<Path>, bool),
+    /// The second: has its lock, or not, and is not announced any more.
+    NamedLocks(Fd),
+    /// Between two attempts.
+    NamedUnlocked(Arc<Path>, Wait),
+    Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
     NamedResize(Fd, u64),
-    NamedAlone(Fd, Wait),
+    NamedAlone(Fd, Arc<Path>, Wait),
     /// Of the file of this inode number.
     IsMapped(u64),
-    /// Whether it is `map_own`, and then where.
-    Map(Fd, bool, Option<usize>),
-    /// Or retired.
+    /// How, and where if not anywhere.
+    Map(Fd, Mapping, Option<usize>),
     Unmap(usize),
+    Retire(usize),
     Word(usize),
     Words(usize, usize),
     WordSwap(usize, u64, u64),
@@ -105,6 +114,8 @@ pub enum Value {
     Unit,
     Number(i64),
     List(Arc<[i64]>),
+    /// A lock, or none.
+    Range(Option<Range>),
     Ranges(Arc<[HeldRange]>),
     Bytes(Arc<[u8]>),
     File(FileStat),
@@ -151,6 +162,12 @@ fn wait_from(word: i64) -> Wait {
     }
 }
 
+const LOCKS: [FileLock; 3] = [FileLock::Shared, FileLock::Exclusive, FileLock::Unlock];
+
+fn lock_word(lock: FileLock) -> usize {
+    LOCKS.iter().position(|other| *other == lock).unwrap()
+}
+
 impl Line for Call {
     fn to_line(&self) -> String {
         let show = |path: &Path| path.to_str().unwrap().to_owned();
@@ -165,12 +182,7 @@ impl Line for Call {
             Call::Fchmod(fd, mode) => format!("fchmod {fd} {mode}"),
             Call::Fchgrp(fd, gid) => format!("fchgrp {fd} {gid}"),
             Call::Flock(fd, lock, wait) => {
-                let lock = match lock {
-                    FileLock::Shared => 0,
-                    FileLock::Exclusive => 1,
-                    FileLock::Unlock => 2,
-                };
-                format!("flock {fd} {lock} {}", wait_words(*wait))
+                format!("flock {fd} {} {}", lock_word(*lock), wait_words(*wait))
             }
             Call::Unlink(path) => format!("unlink {}", show(path)),
             Call::Mkdir(path, mode) => format!("mkdir {} {mode}", show(path)),
@@ -183,6 +195,8 @@ impl Line for Call {
             Call::ShmAttach(id, read_only) => format!("shm_attach {id} {}", i32::from(*read_only)),
             Call::ShmDetach(address) => format!("shm_detach {address}"),
             Call::ShmClear(address, size) => format!("shm_clear {address} {size}"),
+            Call::ShmLoad(address) => format!("shm_load {address}"),
+            Call::ShmStore(address, value) => format!("shm_store {address} {value}"),
             Call::SemFind(key) => format!("sem_find {key}"),
             Call::SemCreate(key, mode) => format!("sem_create {key} {mode}"),
             Call::SemStat(id) => format!("sem_stat {id}"),
@@ -203,16 +217,27 @@ impl Line for Call {
             Call::SemWasUsed(id) => format!("sem_was_used {id}"),
             Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
             Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
-            Call::RangeLock(..)
-            | Call::RangeLocked(..)
-            | Call::NamedOpen(..)
-            | Call::NamedOpenLocked(..)
+            Call::RangeLock(fd, range, lock) => format!(
+                "range_lock {fd} {} {} {}",
+                range.start,
+                range.length,
+                lock_word(*lock)
+            ),
+            Call::RangeHolder(fd, range) => {
+                format!("range_holder {fd} {} {}", range.start, range.length)
+            }
+            Call::NamedOpen(..)
+            | Call::NamedLook(..)
+            | Call::NamedLocks(..)
+            | Call::NamedUnlocked(..)
+            | Call::Announce(..)
             | Call::NamedMake(..)
             | Call::NamedResize(..)
             | Call::NamedAlone(..)
             | Call::IsMapped(..)
             | Call::Map(..)
             | Call::Unmap(..)
+            | Call::Retire(..)
             | Call::Word(..)
             | Call::Words(..)
             | Call::WordSwap(..)
@@ -234,6 +259,7 @@ impl Line for Call {
         let int32 = |index: usize| i32::try_from(int(index)).unwrap();
         let uint = |index: usize| u32::try_from(int(index)).unwrap();
         let size = |index: usize| usize::try_from(int(index)).unwrap();
+        let large = |index: usize| words[index].parse::<u64>().unwrap();
         match words[0] {
             "is_alive" => Call::IsAlive(int32(1)),
             "open" => Call::Open(path(), Open::Existing),
@@ -244,10 +270,12 @@ impl Line for Call {
             "lstat" => Call::Lstat(path()),
             "fchmod" => Call::Fchmod(int32(1), uint(2)),
             "fchgrp" => Call::Fchgrp(int32(1), uint(2)),
-            "flock" => {
-                let lock = [FileLock::Shared, FileLock::Exclusive, FileLock::Unlock][size(2)];
-                Call::Flock(int32(1), lock, wait_from(int(3)))
+            "flock" => Call::Flock(int32(1), LOCKS[size(2)], wait_from(int(3))),
+            "range_lock" => {
+                let range = Range::new(large(2), large(3));
+                Call::RangeLock(int32(1), range, LOCKS[size(4)])
             }
+            "range_holder" => Call::RangeHolder(int32(1), Range::new(large(2), large(3))),
             "unlink" => Call::Unlink(path()),
             "mkdir" => Call::Mkdir(path(), uint(2)),
             "rmdir" => Call::Rmdir(path()),
@@ -258,6 +286,8 @@ impl Line for Call {
             "shm_remove" => Call::ShmRemove(int32(1)),
             "shm_attach" => Call::ShmAttach(int32(1), int(2) != 0),
             "shm_detach" => Call::ShmDetach(size(1)),
+            "shm_load" => Call::ShmLoad(size(1)),
+            "shm_store" => Call::ShmStore(size(1), large(2)),
             "shm_clear" => Call::ShmClear(size(1), size(2)),
             "sem_find" => Call::SemFind(int32(1)),
             "sem_create" => Call::SemCreate(int32(1), uint(2)),
@@ -303,6 +333,8 @@ impl Line for Reply {
                 let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
                 format!("list {}", numbers.join(" "))
             }
+            Ok(Value::Range(None)) => "free".to_owned(),
+            Ok(Value::Range(Some(of))) => format!("range {} {}", of.start, of.length),
             Ok(Value::Ranges(held)) => ranges_to_line(held),
             Ok(Value::Bytes(bytes)) => format!("bytes {}", hex(bytes)),
             Ok(Value::File(s)) => {
@@ -343,6 +375,8 @@ impl Line for Reply {
             "done" => DONE,
             "number" => number(int(1)),
             "list" => list((1..words.len()).map(int)),
+            "free" => Ok(Value::Range(None)),
+            "range" => Ok(Value::Range(Some(Range::new(large(1), large(2))))),
             "ranges" => ranges_from(&words[1..]),
             "bytes" => Ok(Value::Bytes(bytes(words.get(1)).into())),
             "file" => Ok(Value::File(FileStat {

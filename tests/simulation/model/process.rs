@@ -1,13 +1,15 @@
 //! Processes: what they hold, what they wait for, and how they die.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qshm::kernel::{Fd, FileLock, IpcId, Range, Wait};
+use qshm::kernel::{Fd, FileLock, IpcId, Wait};
 
 use super::call::{Cred, Reply};
+use super::mappings::Mapping;
+use super::range_locks::RangeLocks;
 use super::{Pid, World};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +20,10 @@ pub struct Process {
     pub groups: Vec<u32>,
     pub life: Life,
     pub fds: BTreeMap<Fd, Handle>,
-    /// Files that are mapped and have no descriptor any more, by the address.
+    /// Open files that are mapped and have no descriptor any more, by the first address.
     pub mapped: BTreeMap<usize, Handle>,
+    /// Pages of its own in the place of mappings that it gave up.
+    pub retired: BTreeSet<usize>,
     pub attached: BTreeMap<usize, Attachment>,
     pub attachments_made: usize,
     /// SEM_UNDO, by set.
@@ -32,18 +36,13 @@ pub struct Process {
 pub struct Handle {
     pub ino: u64,
     pub lock: Option<FileLock>,
-    /// Locks of ranges, in order.
-    pub ranges: Vec<Range>,
+    pub ranges: RangeLocks,
     /// Open for writing.
     pub writable: bool,
-    /// Locks of a POSIX object's ranges.
-    pub named: BTreeMap<(u64, u64), FileLock>,
-    /// Where it is mapped.
-    pub address: Option<usize>,
-    /// What keeps its ranges when it is closed.
-    pub kept: Option<Fd>,
-    /// Mapped by `map_own`: a semaphore.
-    pub own: bool,
+    /// Where it is mapped, and how.
+    pub mapped: BTreeMap<usize, Mapping>,
+    /// Announces that its process looks at the file of this path.
+    pub announces: Option<Arc<Path>>,
 }
 
 impl Handle {
@@ -51,18 +50,16 @@ impl Handle {
         Self {
             ino,
             lock: None,
-            ranges: Vec::new(),
+            ranges: RangeLocks::default(),
             writable,
-            named: BTreeMap::new(),
-            address: None,
-            kept: None,
-            own: false,
+            mapped: BTreeMap::new(),
+            announces: None,
         }
     }
 
     /// Whether others can notice that it is closed.
     pub fn has_locks(&self) -> bool {
-        self.lock.is_some() || !self.ranges.is_empty() || !self.named.is_empty()
+        self.lock.is_some() || !self.ranges.is_empty() || self.announces.is_some()
     }
 }
 
@@ -96,16 +93,15 @@ pub enum Waiting {
         delta: i16,
         wait: Wait,
     },
-    /// named_open_locked: until the file is gone or its lock free.
-    OpenLocked {
-        cred: Cred,
+    /// named_open_locked, between two attempts: until the file is gone or its lock free.
+    Unlocked {
         path: Arc<Path>,
-        write: bool,
         wait: Wait,
     },
-    /// named_alone: until nobody else has the file open.
+    /// named_alone: until nobody else has the file open, or somebody who does not just look.
     Alone {
         fd: Fd,
+        path: Arc<Path>,
         wait: Wait,
     },
     /// word_wait: until it is woken.
@@ -128,11 +124,19 @@ impl Process {
             life: Life::Alive,
             fds: BTreeMap::new(),
             mapped: BTreeMap::new(),
+            retired: BTreeSet::new(),
             attached: BTreeMap::new(),
             attachments_made: 0,
             undo: BTreeMap::new(),
             waiting: None,
         }
+    }
+
+    /// Where files are mapped.
+    pub fn mappings(&self) -> Vec<usize> {
+        let all = self.fds.values().chain(self.mapped.values());
+        all.flat_map(|handle| handle.mapped.keys().copied())
+            .collect()
     }
 
     /// What getpid(2) says.
@@ -198,7 +202,7 @@ impl World {
     fn skip_empty_steps(&mut self, who: Pid) {
         let process = &mut self.processes[who];
         let maps = !process.mapped.is_empty()
-            || process.fds.values().any(|handle| handle.address.is_some());
+            || process.fds.values().any(|handle| !handle.mapped.is_empty());
         if process.life == Life::LosesMemory && process.attached.is_empty() && !maps {
             process.life = Life::LosesSemaphores;
         }

@@ -3,7 +3,7 @@
 use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
 
 use super::call::{Cred, DONE, Reply, Value, fail, list, number};
-use super::named::is_mapping;
+use super::mappings::is_mapping;
 use super::process::Attachment;
 use super::{For, LATELY, LONG_AGO, Pid, World, ipc_owns, new_perm, spread};
 
@@ -214,7 +214,10 @@ impl World {
 
     pub(super) fn peek(&mut self, who: Pid, address: usize) -> Reply {
         if is_mapping(address) {
-            return number(self.word_at(who, address) as u32);
+            return match self.word_at(who, address) {
+                Ok(word) => number(word as u32),
+                Err(errno) => fail(errno),
+            };
         }
         number(*self.content(who, address, false) as u32)
     }

@@ -162,7 +162,7 @@ fn a_stranger_locks_first() {
 fn leftover_of_root(world: &mut World) {
     for path in [SEGMENT, SEMAPHORE] {
         let ino = world.plant(path, FileKind::Regular, 0, 0, 0o600);
-        world.inodes.get_mut(&ino).unwrap().size = 32;
+        world.inodes.get_mut(&ino).unwrap().memory.resize(32);
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::super::{Linux, check};
 use super::files::directory;
 use crate::kernel::survey::FoundFile;
-use crate::kernel::{Errno, FileKind, FileStat, Kernel as _, Open};
+use crate::kernel::{Errno, Fd, FileKind, FileStat, Kernel as _, Open};
 
 const SHARED_FILES: &str = "/dev/shm";
 
@@ -39,10 +39,9 @@ pub fn shared_files() -> Vec<FoundFile> {
     files
 }
 
-fn open(path: &Path) -> Result<File, Errno> {
-    let fd = Linux.open(path, Open::Existing)?;
+fn owned(fd: Fd) -> File {
     // SAFETY: a new descriptor, which nobody else has.
-    Ok(unsafe { File::from_raw_fd(fd) })
+    unsafe { File::from_raw_fd(fd) }
 }
 
 /// A file that no process has open but this one, and that others wait for who open it. Ends when
@@ -50,6 +49,8 @@ fn open(path: &Path) -> Result<File, Errno> {
 #[derive(Debug)]
 pub struct Lease {
     file: File,
+    // After the file, which is closed first.
+    _announced: Option<File>,
     path: PathBuf,
     stat: FileStat,
 }
@@ -58,7 +59,9 @@ impl Lease {
     /// # Errors
     /// `EAGAIN`: somebody has it open. `EACCES`: it is somebody else's. `ENOENT`: it is gone.
     pub fn take(path: &Path) -> Result<Self, Errno> {
-        let file = open(path)?;
+        // So that nobody takes us for one who uses it.
+        let announced = Linux.announce(path).ok().map(owned);
+        let file = owned(Linux.open(path, Open::Existing)?);
         let fd = file.as_raw_fd();
         // SAFETY: numbers only. Who opens the file meanwhile makes the kernel send a signal: one
         // that is ignored unless somebody asks for it, since the usual one would end the process.
@@ -69,6 +72,7 @@ impl Lease {
         let stat = Linux.fstat(fd)?;
         Ok(Lease {
             file,
+            _announced: announced,
             path: path.to_owned(),
             stat,
         })
