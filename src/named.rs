@@ -25,13 +25,15 @@ mod handle;
 mod inquiry;
 pub(crate) mod lock;
 mod look;
+mod seen;
 mod semaphore;
 mod slots;
 mod word;
-mod words;
 
 pub(crate) use attached::{Attached, Created, Found, Left};
+pub(crate) use file::perm_of;
 pub(crate) use handle::Handle;
 pub(crate) use inquiry::Inquiry;
+pub(crate) use seen::look_at;
+pub use seen::{Inside, Seen};
 pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
-pub(crate) use words::explain;

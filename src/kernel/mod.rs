@@ -24,8 +24,8 @@ pub use nix::errno::Errno;
 pub use linux::{Linux, at_secure};
 pub use range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, Range,
-    SemStat, ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, Process,
+    Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 /// The system calls.
@@ -356,19 +356,40 @@ pub trait Kernel: Clone {
     }
 
     /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
-    /// at. For diagnosis only, as the next two; a kernel that can't tell says nothing.
+    /// at. For diagnosis only, as the next ones; a kernel that can't tell says nothing.
     fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {
         None
     }
 
-    /// What `/proc/sysvipc/sem` says of a semaphore's owner and mode.
-    fn sem_peek(&self, _id: IpcId) -> Option<IpcPerm> {
+    /// What `/proc/sysvipc/sem` says of a semaphore, with its value and last user where these may
+    /// be read.
+    fn sem_peek(&self, _id: IpcId) -> Option<SemaphoreRow> {
         None
     }
 
     /// The processes that are attached to a segment, as far as `/proc` shows them.
     fn attached_processes(&self, _id: IpcId) -> Vec<Process> {
         Vec::new()
+    }
+
+    /// The processes that have a file open or mapped, as far as `/proc` shows them.
+    fn processes_of_file(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The process of this pid, as far as `/proc` shows it.
+    fn process(&self, _pid: i32) -> Option<Process> {
+        None
+    }
+
+    /// The processes that hold the exclusive flock(2) of a file: `/proc/locks`.
+    fn flock_holders(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The first bytes of a file, at most so many: pread(2).
+    fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
+        Err(Errno::ENOSYS)
     }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).

@@ -75,10 +75,10 @@ impl<K: Kernel> Inquiry<K> {
     /// of another file.
     fn seems_gone(&self, slot: u32) -> bool {
         if self.is_it(self.lent) {
-            return slots::is_gone(&self.kernel, self.lent, slot);
+            return slots::is_free(&self.kernel, self.lent, slot);
         }
         let Some(fd) = self.open() else { return false };
-        let gone = slots::is_gone(&self.kernel, fd, slot);
+        let gone = slots::is_free(&self.kernel, fd, slot);
         self.close(fd);
         gone
     }

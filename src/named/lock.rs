@@ -14,7 +14,7 @@ use super::word::{HeldBy, Word};
 
 /// Where the pid of the last holder is, for people who wait: bytes of sem_t that glibc never
 /// touches.
-const LAST_PID: usize = 24;
+pub(super) const LAST_PID: usize = 24;
 
 /// How long a waiter sleeps before it looks whether whom it waits for has died. Nobody wakes it
 /// then: the kernel knows nothing of who holds the lock.

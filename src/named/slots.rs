@@ -56,7 +56,8 @@ pub(super) fn give_back<K: Kernel>(kernel: &K, fd: Fd, slot: u32) {
     let _ = kernel.range_lock(fd, byte(slot), FileLock::Unlock, Wait::No);
 }
 
-/// Whether the user of a slot is gone; in doubt it is not.
-pub(super) fn is_gone<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
-    kernel.range_holder(fd, byte(slot)) == Ok(None)
+/// Whether nobody has a slot, as it looks from outside. A number that is no slot nobody has; in
+/// doubt somebody does.
+pub(super) fn is_free<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
+    slot >= COUNT || kernel.range_holder(fd, byte(slot)) == Ok(None)
 }

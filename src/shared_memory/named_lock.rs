@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::actor::Actor;
+use crate::diagnosis::{self, Subject};
 use crate::kernel::{Kernel, Wait};
 use crate::named::lock::{self, Taken};
 use crate::named::{self, Attached, Created, Found, Handle, Left, Role, counter};
@@ -101,7 +102,7 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(Found::Nothing(obstacle)) => {
                 let mut error = texts::no_posix_segment();
                 if let Some(obstacle) = obstacle {
-                    let text = named::explain(actor, &places.machine, &obstacle);
+                    let text = diagnosis::explain(actor, places, Subject::Memory, &obstacle);
                     error = error.with_detail(text);
                 }
                 fail(state, error)
@@ -249,7 +250,7 @@ impl<K: Kernel> SharedMemory<K> {
                 Some(handle)
             }
             Err(trouble) => {
-                let detail = detail(&actor, &places, &trouble);
+                let detail = detail(&actor, &places, Subject::Memory, &trouble);
                 let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
                 fail(state, error);
                 None

@@ -119,6 +119,15 @@ fn reserve(fd: Fd, size: libc::off_t) -> Result<bool, Errno> {
     Ok(true)
 }
 
+pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; length];
+    // SAFETY: the kernel writes at most `length` bytes into the vector, which has them.
+    let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), length, 0) };
+    let read = usize::try_from(read).map_err(|_| Errno::last())?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
