@@ -58,13 +58,12 @@ pub trait Kernel: Clone {
 
     /// As [`Open::New`], with just this mode whatever the umask, and this group; made so before
     /// it has a name, where the file system can do that, since others must not see it unfinished.
-    /// Who is not a member can't give it to the group; then it stays the maker's.
+    /// Who is not a member can't give it to the group; then it stays the maker's, and no group
+    /// may do anything with it.
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
         let fd = self.open(path, Open::New(mode))?;
-        if let Some(gid) = group {
-            let _ = self.fchgrp(fd, gid);
-        }
-        let _ = self.fchmod(fd, mode);
+        let given = group.is_none_or(|gid| self.fchgrp(fd, gid).is_ok());
+        let _ = self.fchmod(fd, if given { mode } else { mode & !0o070 });
         Ok(fd)
     }
 

@@ -161,9 +161,12 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
-        let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
+        let given = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid));
+        let of_nobody = if given == group { 0 } else { 0o070 };
+        let mode = mode & 0o7777 & !of_nobody;
+        let ino = self.new_inode(path, FileKind::Regular, cred, mode);
         self.enter(path, ino);
-        if let Some(gid) = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid)) {
+        if let Some(gid) = given {
             self.inode_mut(ino).gid = gid;
         }
         number(self.new_fd(who, ino, true))
