@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
-use std::io::{Read, Write};
+mod processes;
+
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use processes::{child, ends_well, hear, kill, kill_and_wait, say};
 use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, ErrorKind, OpenMode, SharedMemory, SystemSemaphore};
 
@@ -46,45 +47,6 @@ fn assert_gone(key: &NativeKey) {
     for file in files(key) {
         assert!(!file.exists(), "{} is left", file.display());
     }
-}
-
-/// Runs `act` in a child, which ends without running anybody's destructors.
-fn child(act: impl FnOnce()) -> Pid {
-    // SAFETY: the child uses only what it made itself or inherited from the calling thread.
-    match unsafe { fork() }.unwrap() {
-        ForkResult::Parent { child } => child,
-        ForkResult::Child => {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
-            // SAFETY: ends the child at once.
-            unsafe { nix::libc::_exit(i32::from(done.is_err())) }
-        }
-    }
-}
-
-fn ends_well(pid: Pid) {
-    let end = waitpid(pid, None);
-    assert!(matches!(end, Ok(WaitStatus::Exited(_, 0))), "{end:?}");
-}
-
-fn kill(pid: Pid) {
-    // SAFETY: a child of ours that has not been waited for.
-    assert_eq!(
-        unsafe { nix::libc::kill(pid.as_raw(), nix::libc::SIGKILL) },
-        0
-    );
-}
-
-fn kill_and_wait(pid: Pid) {
-    kill(pid);
-    waitpid(pid, None).unwrap();
-}
-
-fn say(mut to: &UnixStream) {
-    to.write_all(b".").unwrap();
-}
-
-fn hear(mut from: &UnixStream) {
-    from.read_exact(&mut [0]).unwrap();
 }
 
 #[test]
