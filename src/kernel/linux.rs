@@ -14,6 +14,7 @@ mod pid;
 mod proc;
 mod range_locks;
 mod shared_file;
+mod signals;
 mod status;
 #[cfg(feature = "machine")]
 pub(crate) mod survey;
