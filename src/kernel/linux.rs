@@ -19,6 +19,7 @@ mod proc;
 mod process;
 mod range_locks;
 mod shared_file;
+mod signals;
 mod status;
 #[cfg(feature = "machine")]
 pub(crate) mod survey;
