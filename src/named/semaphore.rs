@@ -139,7 +139,7 @@ impl<K: Kernel> Semaphore<K> {
             counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &inquiry, &file);
+            set_right(actor, handle, role, &inquiry, &file);
         } else if let Role::Counter {
             initial,
             reset: true,
@@ -195,7 +195,7 @@ impl<K: Kernel> Semaphore<K> {
     /// Returns the page where it was mapped. A thread may be about to look there, so it stays
     /// memory, for the next semaphore of the same object; when the object goes, it is unmapped.
     pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
-        let fd = self.fd();
+        let (fd, inquiry) = (self.fd(), self.inquiry());
         self.fd = -1;
         if !self.is_own() {
             if let Some(fd) = fd {
@@ -207,7 +207,7 @@ impl<K: Kernel> Semaphore<K> {
         // the semaphore any more: then the slot stays.
         let owes = matches!(self.role, Role::Counter { .. })
             && counter::owes(&self.kernel, self.handle)
-            && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
+            && inquiry.has_others(self.handle.slot());
         // The descriptor first: without the slot, which goes with the mapping, it would look like a
         // process of Qt.
         if let Some(fd) = fd {
@@ -254,13 +254,6 @@ fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> 
     Ok(file.locked(slots::ALL)?.is_none() && file.others(place) == Others::None)
 }
 
-/// Whether anybody of ours but the user of this slot uses the semaphore.
-fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
-    slots::around(handle.slot())
-        .into_iter()
-        .any(|range| kernel.range_holder(fd, range) != Ok(None))
-}
-
 /// Takes a slot, and maps the semaphore through the open file that has it.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
     let fd = kernel.named_open(&file.path, true)?;
@@ -282,7 +275,6 @@ fn set_right<K: Kernel>(
     actor: &Actor<K>,
     handle: Handle,
     role: Role,
-    whole: bool,
     inquiry: &Inquiry<K>,
     file: &File<K>,
 ) {
@@ -293,8 +285,9 @@ fn set_right<K: Kernel>(
     }
     counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
-        Role::Lock => Some(1),
-        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+        Role::Lock => 1,
+        // What nobody has open a crash has left: the last one out removes it.
+        Role::Counter { initial, .. } => initial,
     };
     counter::set_alone(kernel, handle, value);
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod accounts;
 mod others_dead;
 mod stolen;
 mod support;
