@@ -29,7 +29,7 @@ impl Machine {
             | Call::NamedUnlocked(..)
             | Call::Announce(..)
             | Call::NamedMake(..)
-            | Call::NamedResize(..)
+            | Call::NamedReserve(..)
             | Call::NamedAlone(..)
             | Call::IsMapped(..)
             | Call::Map(..)

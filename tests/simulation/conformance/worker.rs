@@ -77,7 +77,7 @@ fn make(call: &Call) -> Reply {
         | Call::NamedUnlocked(..)
         | Call::Announce(..)
         | Call::NamedMake(..)
-        | Call::NamedResize(..)
+        | Call::NamedReserve(..)
         | Call::NamedAlone(..)
         | Call::IsMapped(..)
         | Call::Map(..)

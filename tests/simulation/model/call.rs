@@ -67,7 +67,7 @@ pub enum Call {
     NamedUnlocked(Arc<Path>, Wait),
     Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
-    NamedResize(Fd, u64),
+    NamedReserve(Fd, u64),
     NamedAlone(Fd, Arc<Path>, Wait),
     /// Of the file of this inode number.
     IsMapped(u64),
@@ -232,7 +232,7 @@ impl Line for Call {
             | Call::NamedUnlocked(..)
             | Call::Announce(..)
             | Call::NamedMake(..)
-            | Call::NamedResize(..)
+            | Call::NamedReserve(..)
             | Call::NamedAlone(..)
             | Call::IsMapped(..)
             | Call::Map(..)

@@ -155,7 +155,7 @@ impl World {
             Call::NamedLocks(fd) => self.named_locks(who, *fd),
             Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
-            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
+            Call::NamedReserve(fd, size) => self.named_reserve(who, *fd, *size),
             Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
             Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
