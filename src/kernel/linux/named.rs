@@ -80,7 +80,8 @@ pub fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
 fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno> {
     let raw = fd.as_raw_fd();
     kernel.flock(raw, FileLock::Exclusive, Wait::No)?;
-    if new.mode != 0o600 || kernel.fstat(raw)?.mode & 0o777 != new.mode {
+    let as_it_is = new.mode == 0o600 && new.group.is_none();
+    if !as_it_is || kernel.fstat(raw)?.mode & 0o777 != new.mode {
         finish_shared(kernel, raw, new.mode, new.group);
     }
     if new.reserve {
