@@ -182,7 +182,7 @@ impl Task {
                 shared.changed.notify_all();
                 return;
             }
-            state.world.die(pid);
+            state.world.die(pid, false);
             state.check(&shared.scenario);
             shared.changed.notify_all();
         }

@@ -239,7 +239,7 @@ impl Pair {
         self.machine.kill(who);
         self.world.kill(who);
         while self.world.dying(who) {
-            self.world.die(who);
+            self.world.die(who, false);
         }
         self.go_on(seed);
         let user = User::plain(USERS[slot]);

@@ -67,8 +67,12 @@ pub enum Call {
     NamedUnlocked(Arc<Path>, Wait),
     Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
-    NamedResize(Fd, u64),
+    NamedReserve(Fd, u64),
     NamedAlone(Fd, Arc<Path>, Wait),
+    /// The first half of it: if the answer is yes, there is a lease.
+    Lease(Fd, Arc<Path>, Wait),
+    /// The second: it is given back.
+    LeaseBack(Fd),
     /// Of the file of this device and inode number.
     IsMapped((u64, u64)),
     /// How, and where if not anywhere.
@@ -148,13 +152,16 @@ impl Call {
             | Call::Flock(fd, ..)
             | Call::RangeLock(fd, ..)
             | Call::RangeHolder(fd, _)
-            | Call::NamedResize(fd, _)
+            | Call::NamedReserve(fd, _)
             | Call::NamedLocks(fd)
+            | Call::LeaseBack(fd)
             | Call::Map(fd, _, None)
             | Call::Range(
                 RangeCall::Keep(fd) | RangeCall::ReadAt(fd, ..) | RangeCall::WriteAt(fd, ..),
             ) => vec![Name::Fd(fd)],
-            Call::NamedAlone(fd, path, _) => vec![Name::Fd(fd), Name::Path(path)],
+            Call::NamedAlone(fd, path, _) | Call::Lease(fd, path, _) => {
+                vec![Name::Fd(fd), Name::Path(path)]
+            }
             Call::Map(fd, _, Some(address)) => vec![Name::Fd(fd), Name::Address(address)],
             Call::ShmDetach(address)
             | Call::ShmClear(address, _)

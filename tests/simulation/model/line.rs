@@ -116,7 +116,7 @@ impl Line for Call {
                 let (mode, size, words) = (new.mode, new.size, words.join(" "));
                 format!("named_make {} {mode} {group} {size} {words}", show(path))
             }
-            Call::NamedResize(fd, size) => format!("named_resize {fd} {size}"),
+            Call::NamedReserve(fd, size) => format!("named_reserve {fd} {size}"),
             Call::NamedLook(path, write) => {
                 format!("named_look {} {}", show(path), i32::from(*write))
             }
@@ -125,6 +125,10 @@ impl Line for Call {
                 format!("named_unlocked {} {}", show(path), wait_words(*wait))
             }
             Call::Announce(path) => format!("announce {}", show(path)),
+            Call::Lease(fd, path, wait) => {
+                format!("lease {fd} {} {}", show(path), wait_words(*wait))
+            }
+            Call::LeaseBack(fd) => format!("lease_back {fd}"),
             Call::NamedAlone(fd, path, wait) => {
                 format!("named_alone {fd} {} {}", show(path), wait_words(*wait))
             }
@@ -195,7 +199,7 @@ impl Line for Call {
                 };
                 Call::NamedMake(path(), named)
             }
-            "named_resize" => Call::NamedResize(int32(1), large(2)),
+            "named_reserve" => Call::NamedReserve(int32(1), large(2)),
             "announce" => Call::Announce(path()),
             "named_alone" => {
                 let path = Path::new(words[2]).into();

@@ -108,19 +108,12 @@ impl World {
         self.forget_inode(ino);
     }
 
-    /// One step of a death: mappings go, up to the first that somebody else can notice.
+    /// Part of a death: nothing is mapped any more, but the open files are still there.
     pub(super) fn lose_mappings(&mut self, who: Pid) {
         let process = &mut self.processes[who];
         process.retired.clear();
-        for handle in process.fds.values_mut() {
+        for handle in process.fds.values_mut().chain(process.mapped.values_mut()) {
             handle.mapped.clear();
-        }
-        while let Some((_, handle)) = self.processes[who].mapped.pop_first() {
-            let locked = handle.has_locks();
-            self.forget_inode(handle.ino);
-            if locked {
-                break;
-            }
         }
     }
 

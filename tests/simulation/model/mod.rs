@@ -147,7 +147,10 @@ impl World {
             }
             Call::NamedUnlocked(path, wait) => return self.named_unlocked(who, path, *wait),
             Call::NamedAlone(fd, path, wait) => {
-                return self.named_alone(who, cred, *fd, path, *wait);
+                return self.named_alone(who, cred, *fd, path, *wait, false);
+            }
+            Call::Lease(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, true);
             }
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
@@ -159,7 +162,8 @@ impl World {
             Call::NamedLocks(fd) => self.named_locks(who, *fd),
             Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
-            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
+            Call::LeaseBack(fd) => self.lease_back(who, *fd),
+            Call::NamedReserve(fd, size) => self.named_reserve(who, *fd, *size),
             Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
             Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
@@ -267,7 +271,7 @@ impl World {
                 DONE
             }
             Some(Waiting::Unlocked { .. }) => DONE,
-            Some(Waiting::Alone { fd, .. }) => call::number(self.is_alone(who, fd)),
+            Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }
