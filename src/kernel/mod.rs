@@ -15,7 +15,7 @@ mod range_locks;
 pub mod survey;
 mod types;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use nix::errno::Errno;
@@ -255,8 +255,9 @@ pub trait Kernel: Clone {
         false
     }
 
-    /// ftruncate(2).
-    fn named_resize(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
+    /// Makes a file at least so long, with all its memory: fallocate(2), or ftruncate(2) where the
+    /// file system has no such call.
+    fn named_reserve(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 
@@ -389,6 +390,11 @@ pub trait Kernel: Clone {
     /// The first bytes of a file, at most so many: pread(2).
     fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
         Err(Errno::ENOSYS)
+    }
+
+    /// The files in a directory: readdir(3). Empty where that may not be read.
+    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).

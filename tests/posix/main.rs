@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod accounts;
+mod in_the_way;
 mod others_dead;
 #[path = "../processes/mod.rs"]
 mod processes;
