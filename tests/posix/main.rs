@@ -5,6 +5,7 @@
 mod accounts;
 mod in_the_way;
 mod others_dead;
+mod own_slots;
 #[path = "../processes/mod.rs"]
 mod processes;
 mod stolen;
