@@ -141,6 +141,9 @@ impl World {
         debug_assert!(self.processes[who].waiting.is_none());
         let answer = match call {
             Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
+            Call::RangeLock(fd, range, lock, wait) => {
+                return self.range_lock(who, *fd, *range, *lock, *wait);
+            }
             Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
             Call::NamedOpenLocked(path, write, wait) => {
                 return self.named_open_locked(who, cred, path, *write, *wait);
@@ -155,7 +158,6 @@ impl World {
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
             }
-            Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
             Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
             Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
@@ -259,6 +261,9 @@ impl World {
             Some(Waiting::Alone { fd, path, .. }) => self.knows_who_has_it(who, *fd, path),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.can_lock_range(who, *fd, *range, *lock),
         }
     }
 
@@ -270,6 +275,9 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.take_range(who, fd, range, lock),
             Some(Waiting::Unlocked { .. }) => DONE,
             Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
@@ -281,6 +289,7 @@ impl World {
         let wait = match self.processes[who].waiting.as_ref()? {
             Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
             Waiting::Lock { wait, .. }
+            | Waiting::Range { wait, .. }
             | Waiting::Semaphore { wait, .. }
             | Waiting::Unlocked { wait, .. }
             | Waiting::Alone { wait, .. } => *wait,
