@@ -432,8 +432,8 @@ impl Kernel for SimProcess {
         self.number(&Call::NamedMake(path.into(), named))
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        self.unit(&Call::NamedResize(fd, size))
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        self.unit(&Call::NamedReserve(fd, size))
     }
 
     fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
