@@ -20,7 +20,7 @@ use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::{Obstacle, Step, Trouble};
 
-pub(crate) use closing::clear;
+pub(crate) use closing::{Clear, clear, remove_key_file};
 pub(crate) use courtesy::{courtesy, courtesy_of, end_courtesy};
 pub(crate) use resolve::resolve;
 
@@ -97,6 +97,19 @@ pub(crate) struct Semaphore<K: Kernel> {
 impl<K: Kernel> Semaphore<K> {
     /// Opens the semaphore of a place, or makes it and its key file.
     pub fn open(actor: &Actor<K>, place: &Place, path: &Path, role: Role) -> Result<Self, Trouble> {
+        let opened = Self::open_if(actor, place, path, role, || true)?;
+        opened.ok_or_else(|| Trouble::Busy(path.to_owned()))
+    }
+
+    /// The same, but where no process of ours uses it only if `may_begin`, which is asked before
+    /// anybody can take it for one in use. `None`: it may not.
+    pub fn open_if(
+        actor: &Actor<K>,
+        place: &Place,
+        path: &Path,
+        role: Role,
+        may_begin: impl Fn() -> bool,
+    ) -> Result<Option<Self>, Trouble> {
         for attempt in 0..ATTEMPTS {
             place.make_directory(actor)?;
             let opened = KeyFile::open_exclusive(actor, path, role.make(), Step::SemaphoreFile);
@@ -121,6 +134,14 @@ impl<K: Kernel> Semaphore<K> {
                 if !file.is_in_place() {
                     continue;
                 }
+            }
+            if alone && !may_begin() {
+                if file.made {
+                    file.unlink();
+                }
+                drop(file);
+                place.remove_directory(actor);
+                return Ok(None);
             }
             if alone && role.may_be_in_use() {
                 if let Some((old, old_key)) = lost(actor, path, key) {
@@ -155,13 +176,13 @@ impl<K: Kernel> Semaphore<K> {
             file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
             if file.is_in_place() {
                 file.sleep();
-                return Ok(Semaphore {
+                return Ok(Some(Semaphore {
                     file,
                     place: place.clone(),
                     key,
                     id,
                     role,
-                });
+                }));
             }
         }
         Err(Trouble::Busy(path.to_owned()))

@@ -10,13 +10,15 @@ use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::trouble::{Step, Trouble};
 
-use super::{ATTEMPTS, Role, Semaphore, clear, obstacle, segment_lives};
+use super::{ATTEMPTS, Clear, Role, Semaphore, clear, is_there, obstacle, segment_lives};
 
 /// Opens the machine-wide semaphore, or the one aside: where that is in use, or where what
 /// stands at the machine-wide place belongs to somebody else.
 ///
 /// As for segments, each first makes visible that it uses its place, then looks at the other:
-/// so no two processes of one identity use different ones.
+/// so no two processes of one identity use different ones. Who is the first one aside looks
+/// while the key file there is locked exclusively, and who follows others goes only where they still
+/// are: so nobody follows one that is about to turn back.
 pub(crate) fn resolve<K: Kernel>(
     actor: &Actor<K>,
     places: &Places,
@@ -32,20 +34,23 @@ pub(crate) fn resolve<K: Kernel>(
                     return Ok(semaphore);
                 }
                 semaphore.close(actor);
-                let semaphore = Semaphore::open(actor, &places.aside, aside, role)?;
-                say("others of ours are there", aside);
-                return Ok(semaphore);
+                let are_there = || segment_lives(actor, &places.aside);
+                let followed = Semaphore::open_if(actor, &places.aside, aside, role, are_there)?;
+                if let Some(semaphore) = followed {
+                    say("others of ours are there", aside);
+                    return Ok(semaphore);
+                }
             }
             Err(Trouble::InTheWay(in_the_way)) => {
                 if actor.options.in_the_way == InTheWay::Fail {
                     return Err(Trouble::InTheWay(in_the_way));
                 }
-                let semaphore = Semaphore::open(actor, &places.aside, aside, role)?;
-                if obstacle(actor, machine).is_some() {
+                let is_barred = || obstacle(actor, machine).is_some();
+                let opened = Semaphore::open_if(actor, &places.aside, aside, role, is_barred)?;
+                if let Some(semaphore) = opened {
                     say(&in_the_way.to_string(), aside);
                     return Ok(semaphore);
                 }
-                semaphore.close(actor);
             }
             Err(trouble) => return Err(trouble),
         }
@@ -70,14 +75,13 @@ fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     if segment_lives(actor, place) {
         return true;
     }
+    if !is_there(actor, path) {
+        return false;
+    }
+    clear(actor, path, Clear::Alone);
+    place.remove_directory(actor);
     match KeyFile::open(actor, path, Make::No, Step::SemaphoreFile) {
-        Ok(Some(file)) if !file.try_exclusive() => true,
-        Ok(Some(file)) => {
-            drop(file);
-            clear(actor, path, false);
-            place.remove_directory(actor);
-            false
-        }
+        Ok(Some(file)) => !file.try_exclusive(),
         _ => false,
     }
 }

@@ -397,8 +397,8 @@ impl Kernel for SimProcess {
         self.number(&Call::OpenDeleted(path.into(), uid)).ok()
     }
 
-    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, _wait: Wait) -> Result<(), Errno> {
-        self.unit(&Call::RangeLock(fd, range, lock))
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno> {
+        self.unit(&Call::RangeLock(fd, range, lock, wait))
     }
 
     fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {

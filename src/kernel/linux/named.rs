@@ -145,11 +145,12 @@ const SIGNALS: usize = 10_000;
 pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
     let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     let (mut begin, mut signals) = (0, 0);
-    while begin < length {
+    loop {
         let piece = PIECE.min(length - begin);
         // SAFETY: numbers only; the kernel checks the descriptor.
         match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
-            Ok(_) => begin += piece,
+            Ok(_) if begin + piece < length => begin += piece,
+            Ok(_) => break,
             Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
             // Not on this file system.
             Err(Errno::EOPNOTSUPP) => break,

@@ -247,7 +247,7 @@ fn range_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
                 FileLock::Shared,
                 FileLock::Unlock,
             ]);
-            return Call::RangeLock(fd, range, lock);
+            return Call::RangeLock(fd, range, lock, dice.one_of(&[Wait::No, Wait::No, SHORT]));
         }
         6 | 7 => return Call::RangeHolder(fd, byte),
         8 => RangeCall::Held(Range::new(base, 100)),

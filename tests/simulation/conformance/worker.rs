@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
-use qshm::kernel::{Errno, FileKind, FileStat, Kernel, Linux, NewObject, RangeLocks, Wait};
+use qshm::kernel::{Errno, FileKind, FileStat, Kernel, Linux, NewObject, RangeLocks};
 
 use crate::model::Mapping;
 use crate::model::call::{Call, DONE, Reply, Value, fail, list, number};
@@ -116,7 +116,9 @@ fn make(call: &Call) -> Reply {
         Call::SemLastPid(id) => int(kernel.sem_last_pid(*id)),
         Call::SemSetValue(id, value) => unit(kernel.sem_set_value(*id, *value)),
         Call::SemOp(id, delta, wait) => unit(kernel.sem_op(*id, *delta, *wait)),
-        Call::RangeLock(fd, range, lock) => unit(kernel.range_lock(*fd, *range, *lock, Wait::No)),
+        Call::RangeLock(fd, range, lock, wait) => {
+            unit(kernel.range_lock(*fd, *range, *lock, *wait))
+        }
         Call::RangeHolder(fd, range) => other(kernel.range_holder(*fd, *range), Value::Range),
         Call::OpenShared(path, mode, group) => int(kernel.open_new_shared(path, *mode, *group)),
         Call::MayWrite(path) => number(kernel.may_write(path)),

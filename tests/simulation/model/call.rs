@@ -55,7 +55,7 @@ pub enum Call {
     /// The inode numbers of the files of a directory whose names begin so.
     Inodes(Arc<Path>, Arc<str>),
     OpenDeleted(Arc<Path>, u32),
-    RangeLock(Fd, Range, FileLock),
+    RangeLock(Fd, Range, FileLock, Wait),
     RangeHolder(Fd, Range),
     NamedOpen(Arc<Path>, bool),
     NamedOpenLocked(Arc<Path>, bool, Wait),

@@ -96,12 +96,10 @@ impl Line for Call {
             Call::SemWasUsed(id) => format!("sem_was_used {id}"),
             Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
             Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
-            Call::RangeLock(fd, range, lock) => format!(
-                "range_lock {fd} {} {} {}",
-                range.start,
-                range.length,
-                lock_word(*lock)
-            ),
+            Call::RangeLock(fd, Range { start, length }, lock, wait) => {
+                let (lock, wait) = (lock_word(*lock), wait_words(*wait));
+                format!("range_lock {fd} {start} {length} {lock} {wait}")
+            }
             Call::RangeHolder(fd, range) => {
                 format!("range_holder {fd} {} {}", range.start, range.length)
             }
@@ -177,7 +175,7 @@ impl Line for Call {
             "flock" => Call::Flock(int32(1), LOCKS[size(2)], wait_from(int(3))),
             "range_lock" => {
                 let range = Range::new(large(2), large(3));
-                Call::RangeLock(int32(1), range, LOCKS[size(4)])
+                Call::RangeLock(int32(1), range, LOCKS[size(4)], wait_from(int(5)))
             }
             "range_holder" => Call::RangeHolder(int32(1), Range::new(large(2), large(3))),
             "unlink" => Call::Unlink(path()),

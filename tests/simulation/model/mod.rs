@@ -141,6 +141,9 @@ impl World {
         debug_assert!(self.processes[who].waiting.is_none());
         let answer = match call {
             Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
+            Call::RangeLock(fd, range, lock, wait) => {
+                return self.range_lock(who, *fd, *range, *lock, *wait);
+            }
             Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
             Call::NamedOpenLocked(path, write, wait) => {
                 return self.named_open_locked(who, cred, path, *write, *wait);
@@ -155,7 +158,6 @@ impl World {
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
             }
-            Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
             Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
             Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
@@ -236,19 +238,29 @@ impl World {
     pub fn is_private(&self, who: Pid, call: &Call) -> bool {
         let fd = match call {
             Call::Close(fd) => fd,
-            // A description is the same whoever keeps it.
+            // An open file is the same whoever keeps it.
             Call::Range(RangeCall::Keep(_)) => return true,
             _ => return false,
         };
-        // While it is open, its number is not given to another file.
-        if self.reuse_inodes {
-            return false;
+        let Some(handle) = self.processes[who].fds.get(fd) else {
+            return true;
+        };
+        // A mapping keeps the open file.
+        if !handle.mapped.is_empty() {
+            return true;
         }
-        let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| {
-            let kept = handle.mapped.values().any(|how| *how == Mapping::Kept);
-            kept || !handle.has_locks() && self.inodes[&handle.ino].links > 0
-        })
+        // While it is open, its number is not given to another file; and whether that of a POSIX
+        // object is open can be asked.
+        !self.reuse_inodes
+            && !handle.has_locks()
+            && self.inodes[&handle.ino].links > 0
+            && !self.is_posix(handle.ino)
+    }
+
+    /// Whether a file is where POSIX objects are.
+    fn is_posix(&self, ino: u64) -> bool {
+        let mut names = self.names.iter();
+        names.any(|(name, of)| *of == ino && name.starts_with("/dev/shm"))
     }
 
     /// Whether the call that `who` waits in can go on by itself.
@@ -261,6 +273,9 @@ impl World {
             Some(Waiting::Alone { fd, path, .. }) => self.knows_who_has_it(who, *fd, path),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.can_lock_range(who, *fd, *range, *lock),
         }
     }
 
@@ -272,6 +287,9 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.take_range(who, fd, range, lock),
             Some(Waiting::Unlocked { .. }) => DONE,
             Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
@@ -283,6 +301,7 @@ impl World {
         let wait = match self.processes[who].waiting.as_ref()? {
             Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
             Waiting::Lock { wait, .. }
+            | Waiting::Range { wait, .. }
             | Waiting::Semaphore { wait, .. }
             | Waiting::Unlocked { wait, .. }
             | Waiting::Alone { wait, .. } => *wait,

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use qshm::kernel::{Fd, FileLock, IpcId, Wait};
+use qshm::kernel::{Fd, FileLock, IpcId, Range, Wait};
 
 use super::call::{Cred, Reply};
 use super::mappings::Mapping;
@@ -90,6 +90,12 @@ pub enum Life {
 pub enum Waiting {
     Lock {
         fd: Fd,
+        lock: FileLock,
+        wait: Wait,
+    },
+    Range {
+        fd: Fd,
+        range: Range,
         lock: FileLock,
         wait: Wait,
     },

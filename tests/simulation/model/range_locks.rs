@@ -1,11 +1,11 @@
 //! Locks on ranges of a file by open file (`F_OFD_SETLK`).
 
-use qshm::kernel::{Errno, Fd, FileLock, HeldRange, Range};
+use qshm::kernel::{Errno, Fd, FileLock, HeldRange, Range, Wait};
 
 use super::call::{DONE, Reply, Value, fail};
-use super::process::Handle;
+use super::process::{Handle, Waiting};
 use super::range_call::ranges;
-use super::{Pid, World};
+use super::{Pid, Step, World};
 
 /// The locks of one open file: in order, and none overlaps another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,19 +54,44 @@ impl World {
             .any(|(pid, handle)| pid == who && !handle.ranges.is_empty())
     }
 
-    pub(super) fn range_lock(&mut self, who: Pid, fd: Fd, range: Range, lock: FileLock) -> Reply {
+    pub(super) fn range_lock(
+        &mut self,
+        who: Pid,
+        fd: Fd,
+        range: Range,
+        lock: FileLock,
+        wait: Wait,
+    ) -> Step {
         let Some(own) = self.processes[who].fds.get(&fd) else {
-            return fail(Errno::EBADF);
+            return Step::Answer(fail(Errno::EBADF));
         };
         if lock == FileLock::Exclusive && !own.writable {
-            return fail(Errno::EBADF);
+            return Step::Answer(fail(Errno::EBADF));
         }
-        let shared = |other: FileLock| other == FileLock::Shared && lock == FileLock::Shared;
-        let mut others = self.locks_of_others(own, range);
-        if lock != FileLock::Unlock && others.any(|(_, other)| !shared(other)) {
-            return fail(Errno::EAGAIN);
+        if self.can_lock_range(who, fd, range, lock) {
+            return Step::Answer(self.take_range(who, fd, range, lock));
         }
-        drop(others);
+        if wait == Wait::No {
+            return Step::Answer(fail(Errno::EAGAIN));
+        }
+        self.processes[who].waiting = Some(Waiting::Range {
+            fd,
+            range,
+            lock,
+            wait,
+        });
+        Step::Waits
+    }
+
+    pub(super) fn can_lock_range(&self, who: Pid, fd: Fd, range: Range, lock: FileLock) -> bool {
+        let own = &self.processes[who].fds[&fd];
+        lock == FileLock::Unlock
+            || self
+                .locks_of_others(own, range)
+                .all(|(_, other)| other == FileLock::Shared && lock == FileLock::Shared)
+    }
+
+    pub(super) fn take_range(&mut self, who: Pid, fd: Fd, range: Range, lock: FileLock) -> Reply {
         let own = self.processes[who].fds.get_mut(&fd).unwrap();
         own.ranges.set(range, lock);
         DONE

@@ -9,11 +9,11 @@ use qshm::key::{KeyType, NativeKey};
 use qshm::{OpenMode, SystemSemaphore};
 
 use super::judge::clean;
-use super::posix::{FEW, SEMAPHORE, next_start};
+use super::posix::{FEW, SEMAPHORE};
 use super::programs::*;
-use super::{everybody, members, roll, search_some, user};
+use super::{everybody, roll, search_some, user};
 use crate::model::memory::Memory;
-use crate::scenario::{Scenario, exclusion_and_one_place, member};
+use crate::scenario::{Member, Scenario, exclusion_and_one_place, member};
 use crate::sim_process::{SimProcess, User};
 
 /// How the page of a semaphore is laid out.
@@ -71,7 +71,7 @@ fn contained() -> User {
 }
 
 fn lock_alone(process: &SimProcess) {
-    let memory = posix_memory(process);
+    let memory = memory(process, Keys::Posix);
     attach(process, &memory);
     locked(process, &memory);
     unlocked(process, &memory);
@@ -101,6 +101,7 @@ fn guard_of_the_segment(process: &SimProcess) {
     let semaphore = semaphore_of(process, "/Logic", 1);
     acquired(process, &semaphore);
     process.note(|status| status.locked = Some(0));
+    busy(process);
     process.note(|status| status.locked = None);
     released(process, &semaphore);
 }
@@ -120,9 +121,14 @@ fn take_one(process: &SimProcess) {
     released(process, &semaphore);
 }
 
+fn members(users: &[User], program: fn(&SimProcess)) -> Vec<Member> {
+    let members = users.iter().map(|user| member(user.clone(), program));
+    members.collect()
+}
+
 fn scenario(name: &str, users: &[User], program: fn(&SimProcess), sum: i64) -> Scenario {
     let mut scenario = Scenario::new(&format!("accounts: {name}"), members(users, program));
-    scenario.at_rest = clean(everybody(), next_start(), &[]);
+    scenario.at_rest = clean(everybody(), next_start(Keys::Posix), &[]);
     with_sum(&mut scenario, sum);
     scenario
 }
@@ -169,7 +175,7 @@ const READY: &str = "/tmp/ready";
 
 /// Makes it so as if somebody had died inside, and says it; then wants the lock.
 fn lock_of_a_dead_one(process: &SimProcess) {
-    let memory = posix_memory(process);
+    let memory = memory(process, Keys::Posix);
     attach(process, &memory);
     if !memory.lock() || !memory.unlock() {
         failed(process, &memory, "lock and unlock");
