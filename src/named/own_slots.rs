@@ -76,3 +76,18 @@ pub(super) fn leave<K: Kernel>(kernel: &K, file: &FileStat, keep: impl FnOnce() 
         true
     })
 }
+
+/// Gives up the slot that the process keeps for what it owes, where nobody is left to whom it owes:
+/// `alone` says whether no other slot is taken.
+pub(super) fn forgive<K: Kernel>(kernel: &K, file: &FileStat, alone: impl FnOnce(u32) -> bool) {
+    with(kernel, |slots| {
+        let kept = |slot: &&mut OwnSlot| slot.is_of(file) && slot.users == 0;
+        let Some(slot) = slots.iter_mut().find(kept) else {
+            return;
+        };
+        if Handle::from_raw(slot.handle).is_some_and(|handle| alone(handle.slot())) {
+            kernel.retire(slot.page, SIZE);
+            slot.handle = 0;
+        }
+    });
+}

@@ -379,6 +379,10 @@ pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
     let locked = File::lock(actor, path_of(place), false, Step::Semaphore);
     if let Ok(Some(file)) = locked {
+        // The last object of the process may have been the lock of a segment.
+        let is_free = |range| matches!(file.locked(range), Ok(None));
+        let alone = |slot| slots::around(slot).into_iter().all(is_free);
+        own_slots::forgive(&actor.kernel, &file.stat, alone);
         if is_unused(place, &file).unwrap_or(false) {
             file.unlink();
         }

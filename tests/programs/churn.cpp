@@ -42,7 +42,7 @@ struct Sums
 // In memory that all processes share: who holds which number.
 struct Board
 {
-    std::atomic<pid_t> holder[2][numbers];
+    std::atomic<pid_t> holder[worlds][numbers];
     std::atomic<int> failed, doubled;
 };
 
@@ -181,6 +181,8 @@ private:
             sums.notAlone += !startAndEndAlone(settings.users ? Who::User : Who::Caller, key());
             if (settings.users)
                 sums.notAlone += !startAndEndAlone(Who::Other, key());
+            if (settings.users && worldOf(Who::Sudo) == 2)
+                sums.notAlone += !startAndEndAlone(Who::Sudo, key());
         }
         const Left found = left();
         if (!found.any())

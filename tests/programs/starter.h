@@ -33,9 +33,14 @@ enum class Who { Caller, Sudo, User, Other };
 constexpr uid_t userId = 1;
 constexpr uid_t otherId = 2;
 
-// Which of the two worlds somebody is in, where users are mixed.
+// Which of the worlds somebody is in, where users are mixed. The System V keys of Qt 6.6 and later
+// are in the runtime directory, which root has another of, also by sudo.
+constexpr int worlds = 3;
+
 inline int worldOf(Who who)
 {
+    if (who == Who::Sudo && qgetenv("QSHM_TEST_KIND") == "systemv:")
+        return 2;
     return who == Who::Other ? 1 : 0;
 }
 
@@ -55,6 +60,9 @@ inline void pauseMicroseconds(long microseconds)
 inline void become(Who who)
 {
     const uid_t id = who == Who::Other ? otherId : userId;
+    const QByteArray runtime = qgetenv("QSHM_TEST_RUNTIME");
+    if (who != Who::Caller && !runtime.isEmpty())
+        qputenv("XDG_RUNTIME_DIR", runtime + '/' + QByteArray::number(who == Who::Sudo ? 0u : id));
     if (who == Who::Sudo) {
         ::setenv("SUDO_UID", std::to_string(id).c_str(), 1);
         ::setenv("SUDO_GID", std::to_string(id).c_str(), 1);
@@ -100,12 +108,9 @@ inline bool enter(QSharedMemory &memory)
     return false;
 }
 
-// enter(), lock(), take a number, stay inside for up to that many microseconds,
-// unlock(). Leaves the object attached.
-inline Taken takeNumber(QSharedMemory &memory, std::mt19937 &random, int insideMicroseconds)
+// lock(), take a number, stay inside for up to that many microseconds, unlock().
+inline Taken takeNext(QSharedMemory &memory, std::mt19937 &random, int insideMicroseconds)
 {
-    if (!enter(memory))
-        return failed("start", memory);
     if (!memory.lock())
         return failed("lock", memory);
     auto *count = static_cast<volatile int *>(memory.data());
@@ -116,6 +121,14 @@ inline Taken takeNumber(QSharedMemory &memory, std::mt19937 &random, int insideM
     if (!memory.unlock())
         return failed("unlock", memory);
     return taken;
+}
+
+// enter(), then a number. Leaves the object attached.
+inline Taken takeNumber(QSharedMemory &memory, std::mt19937 &random, int insideMicroseconds)
+{
+    if (!enter(memory))
+        return failed("start", memory);
+    return takeNext(memory, random, insideMicroseconds);
 }
 
 // System V objects of this namespace, and files in the temp directory (the

@@ -257,7 +257,7 @@ private:
     void checkNumbers()
     {
         noteDeaths(WNOHANG);
-        std::set<int> taken[2];
+        std::set<int> taken[worlds];
         for (const Starter &one : all) {
             if (one.victim || one.number < 0)
                 continue;
@@ -298,6 +298,8 @@ private:
             bool alone = startAndEndAlone(settings.users ? Who::User : Who::Caller, key());
             if (settings.users)
                 alone = startAndEndAlone(Who::Other, key()) && alone;
+            if (settings.users && worldOf(Who::Sudo) == 2)
+                alone = startAndEndAlone(Who::Sudo, key()) && alone;
             sums.starts += 1 + settings.users;
             sums.failed += !alone;
         }

@@ -1,10 +1,11 @@
-//! POSIX keys of Qt 6.6 and later: with real Qt beside, with kills, and with hostile files in
-//! `/dev/shm`.
+//! POSIX keys of Qt 6.6 and later: what is their own, beside what all kinds of keys have in common
+//! (`peers`), and hostile files in `/dev/shm`.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::peers::{Kind, WAITING, quit, text};
 use crate::support::{Build, DEADLINE, Running, User, World, has_qt68};
 
 const KEY: &str = "posix:peers";
@@ -12,12 +13,6 @@ const KEY: &str = "posix:peers";
 /// The uids of `User::ALICE` and `User::BOB`.
 const ALICE: u32 = 1;
 const BOB: u32 = 2;
-
-const EXISTS: &str = "error 4 QSharedMemory::attach (shm_open): already exists";
-const MISSING: &str = "error 5 QSharedMemory::attach (shm_open): doesn't exist";
-
-/// Where a process waits for a lock.
-const WAITING: [i64; 1] = [libc::SYS_futex];
 
 fn world() -> Option<World> {
     if has_qt68() { World::new() } else { None }
@@ -38,63 +33,8 @@ fn qts(world: &World, user: User) -> Running {
     start(world, Build::QT68, user)
 }
 
-/// An answer without what the drop-in adds in parentheses.
-fn text(answer: &str) -> &str {
-    answer.rsplit_once(" (/").map_or(answer, |(text, _)| text)
-}
-
-fn quit(mut running: Running) {
-    running.say("quit");
-    let finished = running.finish(DEADLINE);
-    assert!(finished.status.success(), "{finished:#?}");
-}
-
 fn object(name: &str) -> PathBuf {
     Path::new("/dev/shm").join(name)
-}
-
-#[test]
-fn qt_and_ours_share_a_segment_and_its_lock() {
-    let Some(world) = world() else { return };
-    for user in [User::Root, User::ALICE] {
-        for builds in [
-            [Build::QT68, Build::QSHM68],
-            [Build::QSHM68, Build::QT68],
-            [Build::QSHM68, Build::QSHM68],
-        ] {
-            let [mut a, mut b] = builds.map(|build| start(&world, build, user));
-            assert_eq!(b.ask("attach"), MISSING, "{builds:?}");
-            assert_eq!(a.ask("create 5000"), "ok");
-            assert_eq!(a.ask("fill 3"), "ok");
-            if builds[1] == Build::QSHM68 {
-                // (Qt's own create() makes another semaphore, and then there are two locks.)
-                assert_eq!(text(&b.ask("create 5000")), EXISTS);
-            }
-            assert_eq!(b.ask("attach"), "ok");
-            assert_eq!(b.ask("size"), "5000");
-            assert_eq!(b.ask("filled 3"), "ok");
-            for _ in 0..3 {
-                for (holder, waiter) in [(0, 1), (1, 0)] {
-                    let pair = [&mut a, &mut b];
-                    assert_eq!(pair[holder].ask("lock"), "ok");
-                    pair[waiter].say("lock");
-                    pair[waiter].wait_for_system_call(&WAITING);
-                    assert_eq!(pair[waiter].line_now(), None, "the lock is not held");
-                    assert_eq!(pair[holder].ask("unlock"), "ok");
-                    pair[waiter].expect("ok");
-                    assert_eq!(pair[waiter].ask("unlock"), "ok");
-                }
-            }
-            quit(a);
-            assert_eq!(b.ask("filled 3"), "ok");
-            quit(b);
-            // Qt leaves its segment; the next clean exit of ours takes it along.
-            let mut last = ours(&world, user);
-            assert_eq!(last.ask("create 4"), "ok");
-            quit(last);
-            world.assert_clean();
-        }
-    }
 }
 
 #[test]
@@ -151,7 +91,7 @@ fn what_qt_has_mapped_stays() {
         assert!(object("peers").exists(), "{}", world.state());
 
         let mut next = ours(&world, User::ALICE);
-        assert_eq!(text(&next.ask("create 100")), EXISTS);
+        assert_eq!(text(&next.ask("create 100")), Kind::Posix.exists());
         assert_eq!(next.ask("attach"), "ok");
         assert_eq!(next.ask("filled 5"), "ok");
         quit(next);
@@ -160,7 +100,7 @@ fn what_qt_has_mapped_stays() {
         // Nobody has it any more: it is what a crash left.
         peer.kill_and_wait();
         let mut after = ours(&world, User::ALICE);
-        assert_eq!(text(&after.ask("attach")), MISSING);
+        assert!(Kind::Posix.is_missing(&after.ask("attach")));
         assert_eq!(after.ask("create 50"), "ok");
         assert_eq!(after.ask("get"), "0");
         quit(after);
@@ -247,26 +187,6 @@ fn semaphores_give_back_what_the_dead_acquired() {
     world.assert_clean();
 }
 
-#[test]
-fn a_semaphore_is_a_signal_between_qt_and_ours() {
-    let Some(world) = world() else { return };
-    for builds in [[Build::QT68, Build::QSHM68], [Build::QSHM68, Build::QT68]] {
-        let [mut a, mut b] = builds.map(|build| world.launch("holder", build).start());
-        assert_eq!(a.ask("sem posix:signal 0 open"), "ok");
-        assert_eq!(b.ask("sem posix:signal 0 open"), "ok");
-        for (sender, waiter) in [(0, 1), (1, 0)] {
-            let pair = [&mut a, &mut b];
-            pair[waiter].say("acquire");
-            pair[waiter].wait_for_system_call(&WAITING);
-            assert_eq!(pair[sender].ask("release"), "ok");
-            pair[waiter].expect("ok");
-        }
-        quit(b);
-        quit(a);
-        world.restart();
-    }
-}
-
 /// What stands where a segment or a semaphore should.
 type Plant = fn(&Path);
 
@@ -346,7 +266,11 @@ fn any_content_is_borne() {
                 chown(&path, Some(ALICE), None).expect("chown");
             }
             let mut a = ours(&world, User::ALICE);
-            assert_eq!(text(&a.ask("attach")), MISSING, "{size} times {byte}");
+            let missing = a.ask("attach");
+            assert!(
+                Kind::Posix.is_missing(&missing),
+                "{size} times {byte}: {missing}"
+            );
             assert_eq!(a.ask("create 8"), "ok", "{size} times {byte}");
             assert_eq!(a.ask("get"), "0");
             assert_eq!(a.ask("lock"), "ok", "{size} times {byte}");

@@ -6,7 +6,7 @@
 //! `QSHM_SEED` repeats one.
 
 use crate::support::under_test::{self, seed, soak_seconds};
-use crate::support::{Build, User, World, has_qt68};
+use crate::support::{Build, User, World, has_qt68, program};
 use std::time::Duration;
 
 /// One way to run `storm` or `churn`: the program, its size, and who is in it.
@@ -58,10 +58,12 @@ impl Storm {
         seconds: Option<u64>,
     ) -> Option<Result<String, String>> {
         let world = World::new()?;
+        let [root, ..] = [User::Root, User::ALICE, User::BOB].map(|user| world.runtime(user));
         let mut launch = world
             .launch(self.program, build)
             .env("QSHM_TEST_KIND", kind)
-            .env("XDG_RUNTIME_DIR", world.runtime(User::Root))
+            .env("XDG_RUNTIME_DIR", &root)
+            .env("QSHM_TEST_RUNTIME", root.parent()?)
             .arg(self.size)
             .arg(format!("seed={}", seed()))
             .arg(format!("kill={}", u8::from(self.kill)))
@@ -154,7 +156,80 @@ fn starts_meet_ends_posix() {
 #[test]
 fn all_start_at_once_native_system_v() {
     if has_qt68() {
-        let few = [storm("rounds=15", true, false)];
+        let few = [
+            storm("rounds=15", true, false),
+            storm("rounds=10", true, true),
+        ];
         all(&few, under_test::qt68(), "systemv:");
     }
+}
+
+#[test]
+fn starts_meet_ends_native_system_v() {
+    if has_qt68() {
+        let few = [false, true].map(|users| Storm {
+            size: "starts=400",
+            ..churn(true, users)
+        });
+        all(&few, under_test::qt68(), "systemv:");
+    }
+}
+
+/// Builds with Qt's own classes and builds of ours of one application, used by one user, while
+/// others of ours are killed, or other users'.
+fn mixed(kind: &str, kill: bool, users: bool, seconds: u64) -> Result<(), String> {
+    let Some(world) = World::new() else {
+        return Ok(());
+    };
+    let [root, ..] = [User::Root, User::ALICE, User::BOB].map(|user| world.runtime(user));
+    let finished = world
+        .launch("mixed", Build::QSHM68)
+        .env("QSHM_TEST_KIND", kind)
+        .env("XDG_RUNTIME_DIR", &root)
+        .env("QSHM_TEST_RUNTIME", root.parent().unwrap())
+        .arg(program("mixed", Build::QT68))
+        .arg(format!("seconds={seconds}"))
+        .arg(format!("seed={}", seed()))
+        .arg(format!("kill={}", u8::from(kill)))
+        .arg(format!("users={}", u8::from(users)))
+        .start()
+        .finish(Duration::from_secs(seconds + 120));
+    let mut lines = finished.lines;
+    let sum = lines.pop().unwrap_or_default();
+    println!("{sum}");
+    if finished.status.success() {
+        return world.clean();
+    }
+    lines.truncate(12);
+    Err(format!(
+        "{sum}\n{:?}, at first:\n{}\n{}",
+        finished.status,
+        lines.join("\n"),
+        last_lines(&finished.stderr)
+    ))
+}
+
+#[test]
+fn ours_and_qts_come_and_go_together() {
+    if !has_qt68() {
+        return;
+    }
+    let kinds = ["posix:", "systemv:", ""];
+    let failures: Vec<String> = match soak_seconds() {
+        None => kinds[..2]
+            .iter()
+            .filter_map(|kind| mixed(kind, true, true, 2).err())
+            .collect(),
+        Some(all) => {
+            let each = (all / 12).max(1);
+            let mut failures = Vec::new();
+            for kind in kinds {
+                for (kill, users) in [(false, false), (true, false), (false, true), (true, true)] {
+                    failures.extend(mixed(kind, kill, users, each).err());
+                }
+            }
+            failures
+        }
+    };
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
