@@ -69,6 +69,10 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
             Answer::OnlyWithQshm,
             "You may not be able to use it with Qt alone. A program with qshm starts all the same.",
         ),
+        Hindrance::DeadLock => (
+            Answer::OnlyWithQshm,
+            "With Qt alone it may wait for ever. A program with qshm starts all the same.",
+        ),
         Hindrance::Stale => (
             Answer::OnlyWithQshm,
             "To Qt alone it seems to be in use. A program with qshm starts all the same.",
@@ -96,6 +100,8 @@ enum Hindrance {
     Nothing,
     /// To Qt alone what a crash left looks as if it were in use.
     Stale,
+    /// Who was inside a POSIX lock died: with Qt alone all wait for ever.
+    DeadLock,
     /// Who is in the middle of create, attach or detach is stopped: programs with qshm can't go on.
     KeepsOut,
     /// Who is inside the lock is stopped, and nobody can go on until it does.

@@ -62,6 +62,15 @@ impl Viewer {
         }
     }
 
+    /// How this user calls the command again with the same rights.
+    pub fn command(&self) -> &'static str {
+        if self.is_root() && self.identity.acting_as_root {
+            "sudo qshm"
+        } else {
+            "qshm"
+        }
+    }
+
     /// Whether the process may do anything.
     pub fn is_root(&self) -> bool {
         self.euid == 0

@@ -314,7 +314,10 @@ fn a_process_that_stopped_in_the_middle() {
         .start();
     assert_eq!(stopped.line(), "locked");
     stopped.stop();
-    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    let said = text(&told);
+    assert!(!said.contains("You can use it"), "{said}");
     assert!(said.contains("is stopped, not dead"), "{said}");
     assert!(
         said.contains(&format!("kill -CONT {}", stopped.pid())),
