@@ -124,7 +124,10 @@ impl Told {
     }
 
     fn say(&mut self, sentence: impl Into<String>) {
-        self.sentences.push(sentence.into());
+        let sentence = sentence.into();
+        if !self.sentences.contains(&sentence) {
+            self.sentences.push(sentence);
+        }
     }
 
     fn advise(&mut self, advice: impl Into<String>) {

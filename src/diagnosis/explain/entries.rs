@@ -32,7 +32,7 @@ pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told)
         tell_in_the_way(machine, entry, told);
     } else {
         tell_taken(entry, told);
-        if entry.state == State::Leftover {
+        if entry.state == State::Leftover && !entry.is_guess() {
             tell_leftover(entry, told);
         }
     }

@@ -141,7 +141,7 @@ fn tell_unusable_directory(machine: &Machine, key: &str, told: &mut Told) {
 
 /// The key is a file in the temp directory: where that differs, so does the segment.
 fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
-    let own = key::temp_dir();
+    let own = Machine::temp_directory();
     let mut elsewhere: Vec<String> = Vec::new();
     for file in machine.files_of(key).filter(|file| !file.deleted) {
         let directory = file.path.parent().unwrap_or(Path::new("/"));
