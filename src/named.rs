@@ -22,6 +22,7 @@ mod file;
 mod glance;
 mod handle;
 mod inquiry;
+mod links;
 pub(crate) mod lock;
 mod look;
 mod seen;

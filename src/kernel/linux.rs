@@ -25,7 +25,7 @@ mod system_v;
 mod sysvipc;
 mod waiting;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
@@ -261,8 +261,8 @@ impl Kernel for Linux {
         proc::is_mapped(file)
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        named::resize(fd, size)
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        named::reserve(*self, fd, size)
     }
 
     fn map(&self, fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
@@ -357,6 +357,14 @@ impl Kernel for Linux {
 
     fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
         named::read_start(fd, length)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        files::files_in(directory)
     }
 
     fn pause(&self, time: Duration) {

@@ -15,7 +15,7 @@ mod range_locks;
 pub mod survey;
 mod types;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use nix::errno::Errno;
@@ -250,8 +250,9 @@ pub trait Kernel: Clone {
         false
     }
 
-    /// ftruncate(2).
-    fn named_resize(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
+    /// Makes a file at least so long, with all its memory: fallocate(2), or ftruncate(2) where the
+    /// file system has no such call.
+    fn named_reserve(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 
@@ -377,6 +378,17 @@ pub trait Kernel: Clone {
     /// The first bytes of a file, at most so many: pread(2).
     fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
         Err(Errno::ENOSYS)
+    }
+
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
+
+    /// The files in a directory: readdir(3). Empty where that may not be read.
+    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).

@@ -1,7 +1,7 @@
 //! The system calls that instance numbers need beside those of [`Kernel`]: locks on ranges of a
 //! file that belong to an open file description, and a mapping that keeps one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Errno, Fd, Kernel, Range};
 
@@ -77,12 +77,6 @@ pub trait RangeLocks: Kernel {
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
-    }
-
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.
     fn program(&self) -> String {
@@ -93,10 +87,5 @@ pub trait RangeLocks: Kernel {
     /// `/proc/self/ns/pid`.
     fn pid_namespace(&self) -> u32 {
         0
-    }
-
-    /// The files in a directory: readdir(3). Empty where that may not be read.
-    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
-        Vec::new()
     }
 }

@@ -1,5 +1,7 @@
-//! A counting semaphore whose counts survive a kill: what a process has acquired is given back
-//! when it dies, and what it has released is taken back, as System V does (`SEM_UNDO`, semop(2)).
+//! A counting semaphore whose counts survive a kill: what a process has acquired and not released
+//! is given back when it dies, as System V does (`SEM_UNDO`, semop(2)). Not so what it has released:
+//! System V takes that back, Qt's POSIX semaphores don't, and a process that releases and ends is a
+//! signal to those who wait.
 //!
 //! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
 //! value when its user dies. To change the value and the table as one, the user of a slot takes the
@@ -18,7 +20,7 @@ use super::inquiry::Inquiry;
 use super::lock::{self, NAP, count_waiter};
 use super::semaphore::SIZE;
 use super::slots;
-use super::word::{HeldBy, MOST, Word};
+use super::word::{MOST, Word};
 
 /// Which slot has the mutex; 0 is free.
 const MUTEX: usize = 64;
@@ -155,10 +157,9 @@ impl<'a, K: Kernel> Page<'a, K> {
             return false;
         }
         let done = self.locked(|| {
-            let owed = self.owed(self.slot);
-            let least = -i64::from(self.word().value());
-            let delta = i64::from(owed).max(least);
-            self.change(delta as i32, 0)
+            // Less than nothing is what nobody of ours wrote.
+            let owed = self.owed(self.slot).max(0);
+            self.change(owed, 0)
         });
         let Ok(Some(Ok(word))) = done else {
             return false;
@@ -212,7 +213,7 @@ impl<'a, K: Kernel> Page<'a, K> {
     fn add(&self, delta: i32) -> Result<(), Errno> {
         let changed = self.locked(|| {
             let owed = self.owed(self.slot).saturating_sub(delta);
-            self.change(delta, owed)
+            self.change(delta, owed.max(0))
         })?;
         let word = changed.ok_or(Errno::EAGAIN)??;
         if delta > 0 && word.has_waiters() {
@@ -354,21 +355,14 @@ pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
     }
 }
 
-/// Sets the value of a semaphore that nobody else uses, if it is to be another, and forgets whoever
-/// waited or held it.
-pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: Option<u32>) {
+/// Sets the value of a semaphore that nobody else uses, and forgets whoever waited or held it.
+pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: u32) {
     count_waiter(kernel, handle.address(), |word| {
-        let given_back = u32::from(word.holder() != HeldBy::Unknown);
-        let now = word.value().saturating_add(given_back).min(MOST);
-        Some(
-            Word(0)
-                .with_value(value.unwrap_or(now))
-                .with_parity(word.parity()),
-        )
+        Some(Word(0).with_value(value).with_parity(word.parity()))
     });
 }
 
-/// Whether anything is to be given back or taken back when this user ends.
+/// Whether anything is to be given back when this user ends.
 pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
     let page = Page::new(kernel, handle, None);
     page.owed(page.slot) != 0

@@ -117,8 +117,9 @@ impl<K: Kernel> Semaphore<K> {
         if !whole && !alone {
             return Err(failed(Errno::EINVAL));
         }
-        if file.stat.size < SIZE as u64 {
-            kernel.named_resize(file.fd, SIZE as u64).map_err(failed)?;
+        // Cut short, or with a hole where the file system is full, it would be a SIGBUS later.
+        if !file.made {
+            kernel.named_reserve(file.fd, SIZE as u64).map_err(failed)?;
         }
         let handle = map(kernel, &file, page).map_err(failed)?;
         if !whole {
@@ -132,7 +133,7 @@ impl<K: Kernel> Semaphore<K> {
             counter::take_over(kernel, handle, file.fd);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &file);
+            set_right(actor, handle, role, &file);
         } else if let Role::Counter {
             initial,
             reset: true,
@@ -254,22 +255,25 @@ fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
 
 /// Takes a slot, and maps the semaphore through the open file that has it.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
-    let fd = kernel.named_open(&file.path, true)?;
-    let made = || {
-        if !kernel.fstat(fd)?.same_file(&file.stat) {
-            return Err(Errno::ESTALE);
-        }
-        let slot = slots::claim(kernel, fd)?;
-        let address = kernel.map_own(fd, SIZE, page)?;
-        Ok(Handle::new(address, slot))
-    };
-    let handle = made();
-    kernel.close(fd);
-    handle
+    // A child that another thread forks meanwhile would have the descriptor, and so the slot.
+    kernel.without_fork(|| {
+        let fd = kernel.named_open(&file.path, true)?;
+        let made = || {
+            if !kernel.fstat(fd)?.same_file(&file.stat) {
+                return Err(Errno::ESTALE);
+            }
+            let slot = slots::claim(kernel, fd)?;
+            let address = kernel.map_own(fd, SIZE, page)?;
+            Ok(Handle::new(address, slot))
+        };
+        let handle = made();
+        kernel.close(fd);
+        handle
+    })
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, file: &File<K>) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
     if let HeldBy::Slot(_) = was.holder() {
@@ -277,8 +281,9 @@ fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: boo
     }
     counter::settle_alone(kernel, handle, file.fd);
     let value = match role {
-        Role::Lock => Some(1),
-        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+        Role::Lock => 1,
+        // What nobody has open a crash has left: the last one out removes it.
+        Role::Counter { initial, .. } => initial,
     };
     counter::set_alone(kernel, handle, value);
 }
@@ -292,26 +297,43 @@ pub(crate) fn died_inside(path: &Path) -> String {
     )
 }
 
+/// What a place's semaphore says of processes of real Qt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Qt {
+    /// There is no semaphore that we trust.
+    NoSemaphore,
+    /// None is in the middle of a call, as far as can be seen.
+    Outside,
+    /// One has been for as long as this.
+    Inside,
+}
+
 /// Waits, for a moment, until no process of real Qt is in the middle of a call: it keeps the
-/// semaphore then. Says whether there is one.
-pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+/// semaphore then.
+pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> Qt {
     let kernel = &actor.kernel;
     let Ok(glance) = Glance::at(kernel, path_of(place), true) else {
-        return false;
+        return Qt::NoSemaphore;
     };
     let usable = kernel.fstat(glance.fd).is_ok_and(|stat| {
         actor.options.access.trusts_file(&actor.identity, &stat)
             && stat.size >= image(0).len() as u64
     });
-    if usable {
-        if let Ok(address) = kernel.map(glance.fd, SIZE, false) {
-            if Word(kernel.word(address)).value() == 0 {
-                kernel.word_wait(address, 0, COURTESY);
-            }
-            kernel.unmap(address, SIZE);
-        }
+    if !usable {
+        return Qt::NoSemaphore;
     }
-    usable
+    let Ok(address) = kernel.map(glance.fd, SIZE, false) else {
+        return Qt::Outside;
+    };
+    let is_inside = |word: Word| word.value() == 0 && word.holder() == HeldBy::Unknown;
+    let word = Word(kernel.word(address));
+    let mut inside = is_inside(word);
+    if word.value() == 0 {
+        kernel.word_wait(address, 0, COURTESY);
+        inside = inside && is_inside(Word(kernel.word(address)));
+    }
+    kernel.unmap(address, SIZE);
+    if inside { Qt::Inside } else { Qt::Outside }
 }
 
 /// Whether there is something at the path of a place's semaphore.

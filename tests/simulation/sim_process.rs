@@ -412,10 +412,11 @@ impl Kernel for SimProcess {
 
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
         loop {
-            let fd = self.number(&Call::NamedLook(path.into(), write))?;
-            match self.unit(&Call::NamedLocks(fd)) {
+            let looked = self.number(&Call::NamedLook(path.into(), write));
+            let locked = looked.and_then(|fd| self.unit(&Call::NamedLocks(fd)).map(|()| fd));
+            match locked {
                 Err(Errno::EAGAIN) if wait != Wait::No => {}
-                answer => return answer.map(|()| fd),
+                answer => return answer,
             }
             self.unit(&Call::NamedUnlocked(path.into(), wait))?;
         }
@@ -431,17 +432,20 @@ impl Kernel for SimProcess {
         self.number(&Call::NamedMake(path.into(), named))
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        self.unit(&Call::NamedResize(fd, size))
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        self.unit(&Call::NamedReserve(fd, size))
     }
 
     fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
-        self.number::<i64>(&Call::NamedAlone(fd, path.into(), wait))
-            .map(|alone| alone != 0)
+        let alone = self.number::<i64>(&Call::Lease(fd, path.into(), wait))? != 0;
+        if alone {
+            self.unit(&Call::LeaseBack(fd))?;
+        }
+        Ok(alone)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {
-        self.yes(&Call::IsMapped(file.ino))
+        self.yes(&Call::IsMapped((file.dev, file.ino)))
     }
 
     fn map(&self, fd: Fd, _size: usize, read_only: bool) -> Result<usize, Errno> {

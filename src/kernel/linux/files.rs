@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::IntoRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::NixPath as _;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open as nix_open};
@@ -75,4 +75,9 @@ pub fn may_write(directory: &Path) -> bool {
     };
     let mode = AccessFlags::W_OK | AccessFlags::X_OK;
     unistd::faccessat(AT_FDCWD, directory, mode, AtFlags::AT_EACCESS).is_ok()
+}
+
+pub fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
 }

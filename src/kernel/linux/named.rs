@@ -17,6 +17,9 @@ use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
 use super::{Linux, check};
 
+/// How often fallocate(2) is repeated that a signal ended.
+const ATTEMPTS: usize = 20;
+
 fn access(write: bool) -> OFlag {
     let access = if write {
         OFlag::O_RDWR
@@ -36,20 +39,28 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
     match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
         Ok(fd) => {
             finish(kernel, &fd, new)?;
-            link(&fd, path)?;
-            Ok(fd.into_raw_fd())
+            match link(&fd, path) {
+                Ok(()) => Ok(fd.into_raw_fd()),
+                // The directory has gone, or there is no /proc to name the file by: the attempt
+                // below tells which.
+                Err(Errno::ENOENT) => make_by_name(kernel, path, new),
+                Err(errno) => Err(errno),
+            }
         }
         // Not on this file system: others may see it unfinished for a moment, and clear it then.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            let fd = nix_open(path, flags, mode)?;
-            finish(kernel, &fd, new).inspect_err(|_| {
-                let _ = unistd::unlink(path);
-            })?;
-            Ok(fd.into_raw_fd())
-        }
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => make_by_name(kernel, path, new),
         Err(errno) => Err(errno),
     }
+}
+
+/// Makes a file that has its name from the start.
+fn make_by_name(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+    let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let fd = nix_open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    finish(kernel, &fd, new).inspect_err(|_| {
+        let _ = unistd::unlink(path);
+    })?;
+    Ok(fd.into_raw_fd())
 }
 
 /// Gives a file without a name one.
@@ -69,19 +80,14 @@ pub fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
 fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno> {
     let raw = fd.as_raw_fd();
     kernel.flock(raw, FileLock::Exclusive, Wait::No)?;
-    if new.mode != 0o600 || kernel.fstat(raw)?.mode & 0o777 != new.mode {
+    let as_it_is = new.mode == 0o600 && new.group.is_none();
+    if !as_it_is || kernel.fstat(raw)?.mode & 0o777 != new.mode {
         finish_shared(kernel, raw, new.mode, new.group);
     }
-    let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    let reserve = || check(unsafe { libc::fallocate(raw, 0, 0, size) });
-    let reserved = match new.reserve.then(reserve) {
-        None | Some(Err(Errno::EOPNOTSUPP)) => false,
-        Some(answer) => answer.map(|_| true)?,
-    };
-    if !reserved {
-        // SAFETY: the same.
-        check(unsafe { libc::ftruncate(raw, size) })?;
+    if new.reserve {
+        reserve(kernel, raw, new.size)?;
+    } else {
+        resize(raw, new.size)?;
     }
     if !new.content.is_empty() {
         let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
@@ -99,10 +105,29 @@ pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)
+}
+
+pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
+    let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    let reserve = || check(unsafe { libc::fallocate(fd, 0, 0, length) }).map(drop);
+    // Before Linux 5.18 a signal ends it, and there may be one after the other.
+    for _ in 0..ATTEMPTS {
+        match reserve() {
+            Err(Errno::EINTR) => {}
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP) => break,
+            answer => return answer,
+        }
+    }
+    if kernel.fstat(fd)?.size < size {
+        resize(fd, size)?;
+    }
+    Ok(())
 }
 
 const BOTH: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr;
 
 use nix::NixPath as _;
@@ -13,7 +13,7 @@ use once_cell::sync::Lazy;
 use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 use super::super::{Errno, Fd, Kernel as _, Range};
 use super::shared_file::new_file;
-use super::{Linux, check, fork_window};
+use super::{Linux, check};
 
 /// How much of a file is mapped to keep its description: what one page takes. Nothing is ever
 /// read there, so the file may be shorter.
@@ -159,10 +159,6 @@ impl RangeLocks for Linux {
         }
     }
 
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
-    }
-
     fn program(&self) -> String {
         static PROGRAM: Lazy<String> = Lazy::new(|| {
             let path = fs::read_link("/proc/self/exe").unwrap_or_default();
@@ -175,10 +171,5 @@ impl RangeLocks for Linux {
         static NAMESPACE: Lazy<u32> =
             Lazy::new(|| fs::metadata("/proc/self/ns/pid").map_or(0, |status| status.ino() as u32));
         *NAMESPACE
-    }
-
-    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
     }
 }

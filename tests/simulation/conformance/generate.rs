@@ -1,5 +1,7 @@
 //! Random calls, mostly of the kind that can succeed.
 
+mod posix;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,9 @@ const FILE_MODES: [u32; 8] = [0o600, 0o640, 0o644, 0o644, 0o666, 0o666, 0o400, 0
 const IDS: [u32; 3] = [0, 2001, 2002];
 /// Longer than any real call takes, short enough to be waited for.
 const SHORT: Wait = Wait::AtMost(Duration::from_millis(4));
+
+/// A wait for a word that only its end by another process ends.
+pub const LONG: Duration = Duration::from_secs(3600);
 
 /// Remembers ids, also of objects that are gone.
 #[derive(Default)]
@@ -61,11 +66,12 @@ impl Generator {
         } else {
             process.cred
         };
-        let call = match dice.roll(4) {
-            3 => range_call(world, who, dice),
+        let call = match dice.roll(6) {
             0 => file_call(world, who, dice),
             1 => self.segment_call(world, who, dice),
-            _ => self.semaphore_call(dice),
+            2 => self.semaphore_call(dice),
+            3 => range_call(world, who, dice),
+            _ => posix::call(world, who, dice),
         };
         (cred, call)
     }

@@ -25,7 +25,8 @@ impl World {
         let named = name_hash(path);
         let shown = self.processes.iter().filter(|process| {
             let owner = process.cred.uid;
-            [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
+            let visible = cred.uid == 0 || owner == cred.uid || process.pid == who;
+            [uid, 0].contains(&owner) && visible
         });
         let mut files = shown.flat_map(|process| process.fds.values());
         let found = files.find(|handle| {

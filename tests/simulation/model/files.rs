@@ -158,12 +158,31 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
+        let ino = self.new_shared(who, cred, path, mode, group);
+        number(self.new_fd(who, ino, true))
+    }
+
+    /// A new file of a mode and a group, as far as its maker may give it to that.
+    pub(super) fn new_shared(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        mode: u32,
+        group: Option<u32>,
+    ) -> u64 {
         let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
         self.names.insert(path.clone(), ino);
-        if let Some(gid) = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid)) {
-            self.inode_mut(ino).gid = gid;
+        if let Some(gid) = group {
+            let member = cred.uid == 0 || self.in_group(who, cred, gid);
+            let inode = self.inode_mut(ino);
+            if member {
+                inode.gid = gid;
+            } else if inode.gid != gid {
+                inode.mode &= !0o070;
+            }
         }
-        number(self.new_fd(who, ino, true))
+        ino
     }
 
     pub(super) fn may_write(&self, who: Pid, cred: Cred, directory: &Path) -> bool {

@@ -3,6 +3,8 @@
 //! A mapping keeps its open file, and so the locks of that, without a descriptor.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use qshm::kernel::{Errno, Fd, FileKind};
 
@@ -44,12 +46,11 @@ impl World {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return fail(Errno::EBADF);
         };
-        match self.inode(handle.ino).kind {
-            FileKind::Regular => {}
-            _ => return fail(Errno::ENODEV),
-        }
         if matches!(how, Mapping::Writable | Mapping::Own) && !handle.writable {
             return fail(Errno::EACCES);
+        }
+        if self.inode(handle.ino).kind != FileKind::Regular {
+            return fail(Errno::ENODEV);
         }
         let address = at.unwrap_or_else(|| self.free_address(who));
         // What is there goes.
@@ -107,40 +108,40 @@ impl World {
         self.forget_inode(ino);
     }
 
-    /// One step of a death: mappings go, up to the first that somebody else can notice.
+    /// Part of a death: nothing is mapped any more, but the open files are still there.
     pub(super) fn lose_mappings(&mut self, who: Pid) {
         let process = &mut self.processes[who];
         process.retired.clear();
-        for handle in process.fds.values_mut() {
+        for handle in process.fds.values_mut().chain(process.mapped.values_mut()) {
             handle.mapped.clear();
-        }
-        while let Some((_, handle)) = self.processes[who].mapped.pop_first() {
-            let locked = handle.has_locks();
-            self.forget_inode(handle.ino);
-            if locked {
-                break;
-            }
         }
     }
 
-    /// The processes whose `/proc/PID` a user may look into.
-    fn visible(&self, cred: Cred) -> impl Iterator<Item = (Pid, u32, &Handle)> {
+    /// What is open in the processes whose `/proc/PID` a process may look into: those of its user,
+    /// and itself.
+    fn visible(&self, who: Pid, cred: Cred) -> impl Iterator<Item = (Pid, u32, &Handle)> {
         self.open_files().filter_map(move |(pid, handle)| {
             let uid = self.processes[pid].cred.uid;
-            (cred.uid == 0 || uid == cred.uid).then_some((pid, uid, handle))
+            (cred.uid == 0 || uid == cred.uid || pid == who).then_some((pid, uid, handle))
         })
     }
 
     pub(super) fn is_mapped(&self, who: Pid, cred: Cred, ino: u64) -> bool {
         let is_it = |handle: &Handle| handle.ino == ino && !handle.mapped.is_empty();
-        self.visible(cred)
+        self.visible(who, cred)
             .any(|(pid, _, handle)| pid != who && is_it(handle))
     }
 
     /// Those of the files that processes of this user, or of root, have mapped.
-    pub(super) fn mapped(&self, cred: Cred, files: &[(u64, u64)], uid: Option<u32>) -> Reply {
+    pub(super) fn mapped(
+        &self,
+        who: Pid,
+        cred: Cred,
+        files: &[(u64, u64)],
+        uid: Option<u32>,
+    ) -> Reply {
         let maps = self
-            .visible(cred)
+            .visible(who, cred)
             .filter(|(_, owner, handle)| {
                 uid.is_none_or(|uid| [uid, 0].contains(owner)) && !handle.mapped.is_empty()
             })
@@ -176,6 +177,41 @@ impl World {
         } else {
             Err(Errno::EFAULT)
         }
+    }
+
+    /// How something is mapped at an address.
+    pub fn mapped_as(&self, who: Pid, address: usize) -> Option<Mapping> {
+        self.mapping(who, address).map(|(_, how)| how)
+    }
+
+    /// The path of an open file, where it has one.
+    pub fn name_of(&self, who: Pid, fd: Fd) -> Option<Arc<Path>> {
+        let ino = self.processes[who].fds.get(&fd)?.ino;
+        let mut names = self.names.iter();
+        names
+            .find(|(_, of)| **of == ino)
+            .map(|(name, _)| name.clone())
+    }
+
+    /// The files that somebody has open or mapped.
+    pub fn files_in_use(&self) -> Vec<u64> {
+        let mut files: Vec<u64> = self.open_files().map(|(_, handle)| handle.ino).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
+    /// The word at an address that [`Self::may_touch`] allows.
+    pub fn look_at(&self, who: Pid, address: usize) -> u64 {
+        self.word_at(who, address).unwrap()
+    }
+
+    /// Whether a word at an address may be looked at, or changed, without a signal.
+    pub fn may_touch(&self, who: Pid, address: usize, write: bool) -> bool {
+        let Ok(Some((ino, offset))) = self.place(who, address, write) else {
+            return false;
+        };
+        self.inode(ino).memory.size >= offset as u64 + 8
     }
 
     /// The file of the segment that a process has mapped, the latest if there are several.

@@ -12,6 +12,7 @@
 pub mod call;
 mod directories;
 mod files;
+pub mod line;
 mod locks;
 mod mappings;
 mod memory;
@@ -141,9 +142,15 @@ impl World {
         let answer = match call {
             Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
             Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
+            Call::NamedOpenLocked(path, write, wait) => {
+                return self.named_open_locked(who, cred, path, *write, *wait);
+            }
             Call::NamedUnlocked(path, wait) => return self.named_unlocked(who, path, *wait),
             Call::NamedAlone(fd, path, wait) => {
-                return self.named_alone(who, cred, *fd, path, *wait);
+                return self.named_alone(who, cred, *fd, path, *wait, false);
+            }
+            Call::Lease(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, true);
             }
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
@@ -155,8 +162,9 @@ impl World {
             Call::NamedLocks(fd) => self.named_locks(who, *fd),
             Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
-            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
-            Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
+            Call::LeaseBack(fd) => self.lease_back(who, *fd),
+            Call::NamedReserve(fd, size) => self.named_reserve(who, *fd, *size),
+            Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
             Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
                 self.unmap(who, *address);
@@ -263,7 +271,7 @@ impl World {
                 DONE
             }
             Some(Waiting::Unlocked { .. }) => DONE,
-            Some(Waiting::Alone { fd, .. }) => call::number(self.is_alone(who, fd)),
+            Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }

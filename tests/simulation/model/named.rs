@@ -30,16 +30,24 @@ impl World {
             FileKind::Link => fail(Errno::ELOOP),
             FileKind::Directory if write => fail(Errno::EISDIR),
             _ if !self.file_may(who, cred, ino, wanted) => fail(Errno::EACCES),
+            _ if self.is_leased(ino) => fail(Errno::EAGAIN),
             _ => number(self.new_fd(who, ino, write)),
         }
     }
 
     /// Opens the directory of a file and announces there that the process looks at the file.
     pub(super) fn announce(&mut self, who: Pid, cred: Cred, path: &Arc<Path>) -> Reply {
-        let directory = match self.parent(who, cred, path) {
-            Ok(ino) => ino,
-            Err(errno) => return fail(errno),
+        let directory = path.parent().unwrap();
+        if let Err(errno) = self.parent(who, cred, directory) {
+            return fail(errno);
+        }
+        let Some(directory) = self.names.get(directory).copied() else {
+            return fail(Errno::ENOENT);
         };
+        match self.inode(directory).kind {
+            FileKind::Directory => {}
+            _ => return fail(Errno::ENOTDIR),
+        }
         if !self.file_may(who, cred, directory, READ) {
             return fail(Errno::EACCES);
         }
@@ -73,6 +81,26 @@ impl World {
         }
         self.close(who, fd);
         fail(Errno::EAGAIN)
+    }
+
+    /// All of an attempt at once, as the conformance test can only make it.
+    pub(super) fn named_open_locked(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        write: bool,
+        wait: Wait,
+    ) -> Step {
+        let opened = self.named_look(who, cred, path, write);
+        let Ok(Value::Number(fd)) = opened else {
+            return Step::Answer(opened);
+        };
+        let locked = self.named_locks(who, Fd::try_from(fd).unwrap());
+        if locked.is_err() && wait != Wait::No {
+            return self.named_unlocked(who, path, wait);
+        }
+        Step::Answer(locked.and(opened))
     }
 
     pub(super) fn named_unlocked(&mut self, who: Pid, path: &Arc<Path>, wait: Wait) -> Step {
@@ -109,12 +137,8 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
-        let ino = self.new_inode(path, FileKind::Regular, cred, new.mode & 0o7777);
-        self.names.insert(path.clone(), ino);
-        let member = |gid: &u32| cred.uid == 0 || self.in_group(who, cred, *gid);
-        let group = new.group.filter(member);
+        let ino = self.new_shared(who, cred, path, new.mode, new.group);
         let inode = self.inode_mut(ino);
-        inode.gid = group.unwrap_or(inode.gid);
         inode.memory = Memory::new(new.size, &new.words);
         let fd = self.new_fd(who, ino, true);
         let handle = self.processes[who].fds.get_mut(&fd).unwrap();
@@ -122,15 +146,22 @@ impl World {
         number(fd)
     }
 
-    pub(super) fn named_resize(&mut self, who: Pid, fd: Fd, size: u64) -> Reply {
+    pub(super) fn named_reserve(&mut self, who: Pid, fd: Fd, size: u64) -> Reply {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return fail(Errno::EBADF);
         };
-        if !handle.writable {
+        if size == 0 {
             return fail(Errno::EINVAL);
         }
+        if !handle.writable {
+            return fail(Errno::EBADF);
+        }
         let ino = handle.ino;
-        self.inode_mut(ino).memory.resize(size);
+        if self.inode(ino).kind != FileKind::Regular {
+            return fail(Errno::ESPIPE);
+        }
+        let memory = &mut self.inode_mut(ino).memory;
+        memory.resize(memory.size.max(size));
         DONE
     }
 
@@ -141,6 +172,7 @@ impl World {
         fd: Fd,
         path: &Arc<Path>,
         wait: Wait,
+        lease: bool,
     ) -> Step {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return Step::Answer(fail(Errno::EBADF));
@@ -148,12 +180,38 @@ impl World {
         if cred.uid != 0 && cred.uid != self.inode(handle.ino).uid {
             return Step::Answer(fail(Errno::EACCES));
         }
+        if self.inode(handle.ino).kind != FileKind::Regular {
+            return Step::Answer(fail(Errno::EINVAL));
+        }
         if self.knows_who_has_it(who, fd, path) || wait == Wait::No {
-            return Step::Answer(number(self.is_alone(who, fd)));
+            return Step::Answer(self.alone(who, fd, lease));
         }
         let path = path.clone();
-        self.processes[who].waiting = Some(Waiting::Alone { fd, path, wait });
+        self.processes[who].waiting = Some(Waiting::Alone {
+            fd,
+            path,
+            wait,
+            lease,
+        });
         Step::Waits
+    }
+
+    pub(super) fn alone(&mut self, who: Pid, fd: Fd, lease: bool) -> Reply {
+        let alone = self.is_alone(who, fd);
+        let handle = self.processes[who].fds.get_mut(&fd).unwrap();
+        handle.leased = lease && alone;
+        number(alone)
+    }
+
+    pub(super) fn lease_back(&mut self, who: Pid, fd: Fd) -> Reply {
+        self.processes[who].fds.get_mut(&fd).unwrap().leased = false;
+        DONE
+    }
+
+    /// Whether a lease keeps the file from being opened, for a moment.
+    pub(super) fn is_leased(&self, ino: u64) -> bool {
+        let mut all = self.open_files();
+        all.any(|(_, handle)| handle.ino == ino && handle.leased)
     }
 
     pub(super) fn is_alone(&self, who: Pid, fd: Fd) -> bool {

@@ -43,6 +43,8 @@ pub struct Handle {
     pub mapped: BTreeMap<usize, Mapping>,
     /// Announces that its process looks at the file of this path.
     pub announces: Option<Arc<Path>>,
+    /// A lease, which keeps others from opening the file.
+    pub leased: bool,
 }
 
 impl Handle {
@@ -54,12 +56,14 @@ impl Handle {
             writable,
             mapped: BTreeMap::new(),
             announces: None,
+            leased: false,
         }
     }
 
     /// Whether others can notice that it is closed.
     pub fn has_locks(&self) -> bool {
-        self.lock.is_some() || !self.ranges.is_empty() || self.announces.is_some()
+        let lock = self.lock.is_some() || !self.ranges.is_empty();
+        lock || self.announces.is_some() || self.leased
     }
 }
 
@@ -70,7 +74,8 @@ pub struct Attachment {
 }
 
 /// A process ends in three steps that others can see one by one: its memory goes (and with it
-/// the attachments), then its semaphore operations are undone, then its files are closed.
+/// the attachments), then its semaphore operations are undone, then its open files go, also those
+/// that were only mapped: the kernel puts that off to the end, and takes the last ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Life {
     Alive,
@@ -103,6 +108,7 @@ pub enum Waiting {
         fd: Fd,
         path: Arc<Path>,
         wait: Wait,
+        lease: bool,
     },
     /// word_wait: until it is woken.
     Word {
@@ -172,8 +178,17 @@ impl World {
         !matches!(self.processes[who].life, Life::Alive | Life::Gone)
     }
 
-    /// One step of a process's death.
-    pub fn die(&mut self, who: Pid) {
+    /// Whether the next step of a death can come about in two ways, see [`Self::die`].
+    pub fn dies_in_two_ways(&self, who: Pid) -> bool {
+        let process = &self.processes[who];
+        let locked = process.mapped.values().filter(|handle| handle.has_locks());
+        process.life == Life::LosesFiles && process.fds.is_empty() && locked.count() > 1
+    }
+
+    /// One step of a process's death. Which of the files that were only mapped goes first depends
+    /// on the addresses that the kernel chose: the highest (here: of the highest number), or the
+    /// lowest.
+    pub fn die(&mut self, who: Pid, lowest_first: bool) {
         match self.processes[who].life {
             Life::Alive | Life::Gone => panic!("process {who} is not dying"),
             Life::LosesMemory => {
@@ -185,11 +200,10 @@ impl World {
             }
             Life::LosesSemaphores => self.undo(who),
             Life::LosesFiles => {
-                // In order, up to the first that somebody else can notice.
-                while let Some((fd, handle)) = self.processes[who].fds.first_key_value() {
-                    let (fd, locked) = (*fd, handle.has_locks());
-                    self.close(who, fd);
-                    if locked {
+                // Up to the first that somebody else can notice.
+                while let Some(handle) = self.next_file_to_go(who, lowest_first) {
+                    self.forget_inode(handle.ino);
+                    if handle.has_locks() {
                         break;
                     }
                 }
@@ -198,18 +212,30 @@ impl World {
         self.skip_empty_steps(who);
     }
 
+    fn next_file_to_go(&mut self, who: Pid, lowest_first: bool) -> Option<Handle> {
+        let Process { fds, mapped, .. } = &mut self.processes[who];
+        if let Some((_, handle)) = fds.pop_last() {
+            return Some(handle);
+        }
+        let next = if lowest_first {
+            mapped.pop_first()
+        } else {
+            mapped.pop_last()
+        };
+        next.map(|(_, handle)| handle)
+    }
+
     /// Steps in which nothing happens are no steps, which keeps the number of schedules down.
     fn skip_empty_steps(&mut self, who: Pid) {
         let process = &mut self.processes[who];
-        let maps = !process.mapped.is_empty()
-            || process.fds.values().any(|handle| !handle.mapped.is_empty());
+        let maps = !process.mappings().is_empty() || !process.retired.is_empty();
         if process.life == Life::LosesMemory && process.attached.is_empty() && !maps {
             process.life = Life::LosesSemaphores;
         }
         if process.life == Life::LosesSemaphores && process.undo.is_empty() {
             process.life = Life::LosesFiles;
         }
-        if process.life == Life::LosesFiles && process.fds.is_empty() {
+        if process.life == Life::LosesFiles && process.fds.is_empty() && process.mapped.is_empty() {
             process.life = Life::Gone;
             process.attachments_made = 0;
         }

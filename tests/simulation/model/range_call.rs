@@ -28,7 +28,11 @@ impl RangeCall {
             Self::Open(path, OpenDirect::Read) => format!("open_read {}", path.display()),
             Self::Open(path, OpenDirect::Write) => format!("open_write {}", path.display()),
             Self::Held(of) => format!("held_ranges {}", range(of)),
-            Self::Mapped(files, by) => format!("mapped {files:?} {by:?}"),
+            Self::Mapped(files, by) => {
+                let file = |(dev, ino): &(u64, u64)| format!(" {dev} {ino}");
+                let files: String = files.iter().map(file).collect();
+                format!("mapped {}{files}", by.uid.map_or(-1, i64::from))
+            }
             Self::Keep(fd) => format!("keep {fd}"),
             Self::LetGo(address) => format!("let_go {address}"),
             Self::ReadAt(fd, offset, length) => format!("read_at {fd} {offset} {length}"),
@@ -47,6 +51,14 @@ impl RangeCall {
             "open_read" => Self::Open(path(), OpenDirect::Read),
             "open_write" => Self::Open(path(), OpenDirect::Write),
             "held_ranges" => Self::Held(range(1)),
+            "mapped" => {
+                let files = (2..words.len()).step_by(2);
+                let by = MappedBy {
+                    uid: words[1].parse().ok(),
+                    anywhere: None,
+                };
+                Self::Mapped(files.map(|at| (large(at), large(at + 1))).collect(), by)
+            }
             "keep" => Self::Keep(fd()),
             "let_go" => Self::LetGo(size(1)),
             "read_at" => Self::ReadAt(fd(), large(2), size(3)),

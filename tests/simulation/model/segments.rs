@@ -200,7 +200,7 @@ impl World {
 
     pub(super) fn shm_clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
         if is_mapping(address) {
-            return self.word_set(who, address, 0);
+            return self.clear(who, address, size);
         }
         let content = self.content(who, address, true);
         *content = if size < 8 { *content >> 32 << 32 } else { 0 };
@@ -233,7 +233,10 @@ impl World {
 
     pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
         if is_mapping(address) {
-            return self.word_set(who, address, value.into());
+            return match self.word_at(who, address) {
+                Ok(word) => self.word_set(who, address, word >> 32 << 32 | u64::from(value)),
+                Err(errno) => fail(errno),
+            };
         }
         let content = self.content(who, address, true);
         *content = *content >> 32 << 32 | u64::from(value);

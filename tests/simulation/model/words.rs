@@ -46,6 +46,16 @@ impl World {
         DONE
     }
 
+    /// Fills a mapping with zeros from its start.
+    pub(super) fn clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
+        match self.place(who, address, true) {
+            Ok(Some((ino, offset))) => self.inode_mut(ino).memory.write(offset, &vec![0; size]),
+            Ok(None) => {}
+            Err(errno) => return fail(errno),
+        }
+        DONE
+    }
+
     pub(super) fn word_wait(&mut self, who: Pid, address: usize, low: u32, time: Duration) -> Step {
         let Ok(Some((ino, offset))) = self.place(who, address, false) else {
             return Step::Answer(DONE);
