@@ -111,10 +111,14 @@ fn of_posix<K: Kernel>(actor: &Actor<K>, place: &Place, subject: Subject) -> Pla
         }
         let seen = named::look_at(kernel, path, semaphore, true);
         in_use.push(seen.in_use);
-        report.users.join(Users {
-            seen: kernel.processes_of_file(&stat),
-            ..Users::default()
-        });
+        // All processes are looked through only where one is to be found: into those that have a
+        // file which may not be read, one may not look either.
+        if seen.opened && seen.in_use != Some(false) {
+            report.users.join(Users {
+                seen: kernel.processes_of_file(&stat),
+                ..Users::default()
+            });
+        }
         Some((path.to_owned(), stat, seen))
     };
     let segment = object(memory, false);
