@@ -148,6 +148,8 @@ fn doubt_words(doubt: &Doubt) -> &'static str {
         Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",
         Doubt::Young => "it was made just now",
         Doubt::Keep => "QSHM_LEFTOVER=keep is set",
-        Doubt::Elsewhere => "a program in another IPC namespace may use it",
+        Doubt::Elsewhere => {
+            "a program in another IPC namespace, or outside of this container, may use it"
+        }
     }
 }

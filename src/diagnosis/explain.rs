@@ -4,7 +4,7 @@ mod advice;
 mod entries;
 mod surroundings;
 
-use super::machine::{Entry, Machine, State};
+use super::machine::{Backend, Entry, Machine, State};
 
 /// Whether programs of the viewer can use the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
         entries::tell(machine, key, entry, &mut told);
     }
     let found = entries.iter().any(|entry| entry.state != State::FileAlone);
-    surroundings::tell(machine, key, found, &mut told);
+    let posix = found && entries.iter().all(|entry| entry.backend == Backend::Posix);
+    surroundings::tell(machine, key, found, posix, &mut told);
     let blocking = || entries.iter().filter(|entry| entry.in_the_way);
     let (answer, first) = match told.worst {
         Hindrance::Barred => (Answer::No, "You can't use it."),

@@ -106,6 +106,26 @@ fn what_others_have_is_not_taken_for_qts() {
     bench.world.restart();
 }
 
+/// A semaphore alone: nothing is wrong with the temp directory, where no key file belongs.
+#[test]
+fn of_a_semaphore_alone() {
+    let Some(bench) = bench() else { return };
+    let mut root = bench.holder(Build::QT68, User::Root).start();
+    assert_eq!(root.ask("sem posix:Logic 1 open"), "ok");
+    root.kill_and_wait();
+    let command = bench.command(User::ALICE, &["explain", "Logic"]);
+    let told = command.env("TMPDIR", "/nonexistent").run();
+    code(&told, 1);
+    let said = text(&told);
+    assert!(
+        said.contains("a QSystemSemaphore fail with PermissionDenied"),
+        "{said}"
+    );
+    assert!(!said.contains("key file"), "{said}");
+    code(&bench.qshm(User::Root, &["repair", "--yes", "Logic"]), 0);
+    assert!(bench.world.objects().is_empty());
+}
+
 /// Who stopped in the middle keeps programs with qshm out, with a POSIX key as with another.
 #[test]
 fn who_stopped_in_the_middle_is_named() {

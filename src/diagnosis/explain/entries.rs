@@ -236,6 +236,9 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
             Backend::Posix if lock.is_none_or(|perm| machine.viewer.may_use(perm)) => {
                 "create() fails with AlreadyExists and attach() with PermissionDenied"
             }
+            Backend::Posix if entry.segment.is_none() => {
+                "create(), attach() and a QSystemSemaphore fail with PermissionDenied"
+            }
             Backend::Posix => "create() and attach() fail with PermissionDenied",
         };
         told.say(format!(
