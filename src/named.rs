@@ -15,6 +15,7 @@
 //! that nobody of ours uses, and can't know whether somebody else does: it is kept as it is, and
 //! stepped aside of.
 
+mod accounts;
 mod attached;
 pub(crate) mod counter;
 mod enter;
@@ -25,6 +26,7 @@ mod inquiry;
 mod links;
 pub(crate) mod lock;
 mod look;
+mod own_slots;
 mod seen;
 mod semaphore;
 mod slots;

@@ -133,7 +133,7 @@ impl<K: RangeLocks> File<'_, K> {
     }
 
     /// Maps it: before anything is locked, so that whoever sees a lock sees the mapping too.
-    fn mapped(mut self) -> Result<Self, Stop> {
+    pub fn mapped(mut self) -> Result<Self, Stop> {
         let address = self.kernel.keep(self.fd());
         let address = address.map_err(|errno| Stop::failed("mapping", &self.path, errno))?;
         // The kernel maps nothing there unless it is told to.

@@ -9,6 +9,7 @@ mod as_user;
 mod files;
 mod flocks;
 mod fork_window;
+mod keeping;
 mod lock_table;
 mod locks;
 mod named;
@@ -18,6 +19,7 @@ mod proc;
 mod process;
 mod range_locks;
 mod shared_file;
+mod signals;
 mod status;
 #[cfg(feature = "machine")]
 pub(crate) mod survey;
@@ -26,6 +28,7 @@ mod sysvipc;
 mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
@@ -33,8 +36,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Process, Range, SemStat,
-    SemaphoreRow, ShmStat, Wait,
+    Errno, Evidence, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot,
+    Process, Range, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -236,6 +239,10 @@ impl Kernel for Linux {
         named::open(path, write)
     }
 
+    fn named_reopen(&self, fd: Fd) -> Result<Fd, Errno> {
+        named::reopen(fd)
+    }
+
     fn announce(&self, path: &Path) -> Result<Fd, Errno> {
         openers::announce(path)
     }
@@ -279,6 +286,11 @@ impl Kernel for Linux {
 
     fn unmap(&self, address: usize, size: usize) {
         named::unmap(address, size);
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        static SLOTS: Mutex<Vec<OwnSlot>> = Mutex::new(Vec::new());
+        &SLOTS
     }
 
     fn word(&self, address: usize) -> u64 {
@@ -331,6 +343,24 @@ impl Kernel for Linux {
         files::open_deleted(path, uid)
     }
 
+    fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+        named::read_start(fd, length)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        files::files_in(directory)
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+impl Evidence for Linux {
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {
         sysvipc::segment(id).map(|row| row.stat)
     }
@@ -353,21 +383,5 @@ impl Kernel for Linux {
 
     fn flock_holders(&self, file: &FileStat) -> Vec<Process> {
         flocks::holders(file)
-    }
-
-    fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
-        named::read_start(fd, length)
-    }
-
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
-    }
-
-    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
-        files::files_in(directory)
-    }
-
-    fn pause(&self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

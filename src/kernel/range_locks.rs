@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{Errno, Fd, Kernel, Range};
+use super::{Errno, Fd, FileStat, Kernel, Range};
 
 /// A lock that some process on the machine holds, on whichever file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,17 @@ pub trait RangeLocks: Kernel {
     /// a symbolic link is anywhere on the way.
     fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno>;
 
+    /// Which directory a path leads to, and when it was last changed in any way, also by what was
+    /// made or removed in it: device, inode number, `stx_ctime` in nanoseconds; statx(2), which
+    /// follows no symbolic link at the end.
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno>;
+
+    /// Whether [`keep`](Self::keep) keeps locks of files in this directory, whose status is known;
+    /// see mmap(2) and, on why not, `overlayfs.rst` of the kernel. Tried once for each directory.
+    fn keeps_locks(&self, _directory: &Path, _stat: &FileStat) -> bool {
+        true
+    }
+
     /// Makes an empty file with just this mode and this group, or none at all: one that the group
     /// can't open would keep its members out for good. As [`Kernel::open_new_shared`] otherwise.
     ///
@@ -60,8 +71,11 @@ pub trait RangeLocks: Kernel {
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
     /// Those of the files (device and inode number) that such a process has mapped which this one
-    /// may look at: `/proc/PID/maps`. Slow.
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)>;
+    /// may look at, as root where it acts for a user: `/proc/PID/maps`. Slow.
+    ///
+    /// # Errors
+    /// Such as `EMFILE`: it could not be looked at at all.
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
 
     /// Lets a mapping hold the description as well, also when the descriptor is closed: mmap(2)
     /// with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`. The address.
@@ -76,6 +90,12 @@ pub trait RangeLocks: Kernel {
     /// pwrite(2) of all of `bytes`; `EFBIG` without a signal where the process may not make a file
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
+
+    /// A number that is another one in every forked child than in its parent, also where both have the
+    /// same pid, in two PID namespaces.
+    fn generation(&self) -> u32 {
+        self.getpid() as u32
+    }
 
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.

@@ -124,7 +124,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
     pub fn unlock(&self) -> bool {
         if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
-            return crate::named::lock::give_back(&self.kernel, handle);
+            return self.unlock_named(handle);
         }
         match self.give_back() {
             None => false,

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use qshm::key::{KeyType, NativeKey};
 use qshm::{Access, AccessMode, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
 
-use crate::support::{
-    alone, assert_gone, child, ends_well, files, hear, key, kill_and_wait, memory, say, semaphore,
-};
+use crate::processes::{child, ends_well, hear, kill_and_wait, say};
+use crate::support::{alone, assert_gone, files, key, memory, semaphore};
 
 /// Two users whom every Debian system knows, and the first one's group.
 const ALICE: u32 = 1;
@@ -229,6 +228,41 @@ fn in_doubt_a_shared_segment_is_left_alone() {
     goes(&alice, &key, &[TEAM_ONLY], "attach");
     drop(used);
     goes(&alice, &key, &[TEAM_ONLY], "attach: doesn't exist");
+    assert_gone(&key);
+}
+
+/// A process of real Qt in another PID namespace, which no `/proc` of ours shows.
+#[test]
+fn who_hides_is_seen() {
+    let _alone = alone();
+    let key = key("hidden");
+    let [path, _] = files(&key);
+    fs::write(&path, [7; 4]).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    // Its open file is its input, and it ends with ours.
+    let hidden = Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "sleep", "infinity"])
+        .stdin(like_qt(&path))
+        .spawn();
+    let Ok(mut hidden) = hidden else {
+        println!("SKIPPED: no unshare(1)");
+        return;
+    };
+    if hidden.try_wait().unwrap().is_some() {
+        println!("SKIPPED: no right to a PID namespace of its own");
+    } else {
+        let mine = memory(&key);
+        assert!(!mine.create(4, AccessMode::ReadWrite));
+        assert!(mine.attach(AccessMode::ReadWrite), "{}", mine.error());
+        assert!(mine.detach());
+        assert_eq!(fs::read(&path).unwrap(), [7; 4]);
+        hidden.kill().unwrap();
+    }
+    hidden.wait().unwrap();
+    // The child of unshare(1) may live a moment longer.
+    while memory(&key).attach(AccessMode::ReadWrite) {
+        std::thread::yield_now();
+    }
     assert_gone(&key);
 }
 

@@ -3,6 +3,7 @@
 //! the registry is deleted, replaced, or in different places for different processes.
 
 mod counter;
+mod places;
 mod programs;
 mod searches;
 

@@ -11,11 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Range, SemStat, ShmStat,
-    Wait,
+    Errno, Evidence, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot,
+    Range, SemStat, ShmStat, Wait,
 };
 
 pub use alone::run_alone;
@@ -32,6 +33,8 @@ pub struct User {
     pub groups: Vec<u32>,
     /// For whom it acts: itself, or who called root.
     pub identity: Cred,
+    /// The pid that it has for itself, in a PID namespace of its own.
+    pub pid: Option<i32>,
 }
 
 impl User {
@@ -42,6 +45,7 @@ impl User {
             cred,
             groups: Vec::new(),
             identity: cred,
+            pid: None,
         }
     }
 
@@ -90,6 +94,7 @@ struct Shared {
     cred: Cell<Cred>,
     stopped: Cell<bool>,
     status: RefCell<Status>,
+    slots: Mutex<Vec<OwnSlot>>,
     answers: Box<dyn Answers>,
 }
 
@@ -110,6 +115,7 @@ impl SimProcess {
             cred: Cell::new(user.cred),
             stopped: Cell::new(false),
             status: RefCell::default(),
+            slots: Mutex::default(),
             answers: Box::new(answers),
         }))
     }
@@ -199,9 +205,11 @@ impl SimProcess {
     }
 }
 
+impl Evidence for SimProcess {}
+
 impl Kernel for SimProcess {
     fn getpid(&self) -> i32 {
-        number_of(self.0.pid)
+        self.0.user.pid.unwrap_or(number_of(self.0.pid))
     }
 
     fn geteuid(&self) -> u32 {
@@ -467,6 +475,10 @@ impl Kernel for SimProcess {
 
     fn retire(&self, address: usize, _size: usize) {
         let _ = self.ask(&Call::Retire(address));
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        &self.0.slots
     }
 
     fn word(&self, address: usize) -> u64 {

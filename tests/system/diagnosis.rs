@@ -435,7 +435,9 @@ fn native_keys_of_system_v_that_qt_made_are_told_of() {
         return;
     };
     let launch = world.launch_as("holder", Build::QT68, User::Root);
-    let mut root = launch.env("XDG_RUNTIME_DIR", world.runtime()).start();
+    let mut root = launch
+        .env("XDG_RUNTIME_DIR", world.runtime(User::Root))
+        .start();
     let native = root.ask("key systemv:told");
     assert_eq!(root.ask("create 4"), "ok");
     assert_eq!(root.ask("lock"), "ok");

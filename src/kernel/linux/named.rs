@@ -1,7 +1,6 @@
 //! POSIX objects: the files behind shm_open(3) and sem_open(3), their locks, and words in memory
 //! that processes share.
 
-use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr;
@@ -17,9 +16,6 @@ use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
 use super::{Linux, check};
 
-/// How often fallocate(2) is repeated that a signal ended.
-const ATTEMPTS: usize = 20;
-
 fn access(write: bool) -> OFlag {
     let access = if write {
         OFlag::O_RDWR
@@ -31,8 +27,31 @@ fn access(write: bool) -> OFlag {
 
 pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(path, flags, Mode::empty())?)
 }
+
+/// A descriptor that no program takes for its standard output: where that is closed, an open file
+/// gets its number.
+pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd.into_raw_fd());
+    }
+    // SAFETY: numbers only; the kernel checks the descriptor, and gives a new one.
+    check(unsafe {
+        libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_DUPFD_CLOEXEC,
+            libc::STDERR_FILENO + 1,
+        )
+    })
+}
+
+pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
+    let path = format!("/proc/self/fd/{fd}");
+    let flags = access(true) | OFlag::O_NONBLOCK;
+    Ok(nix_open(path.as_str(), flags, Mode::empty())?.into_raw_fd())
+}
+
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
@@ -40,7 +59,7 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
         Ok(fd) => {
             finish(kernel, &fd, new)?;
             match link(&fd, path) {
-                Ok(()) => Ok(fd.into_raw_fd()),
+                Ok(()) => above_standard(fd),
                 // The directory has gone, or there is no /proc to name the file by: the attempt
                 // below tells which.
                 Err(Errno::ENOENT) => make_by_name(kernel, path, new),
@@ -60,7 +79,7 @@ fn make_by_name(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, E
     finish(kernel, &fd, new).inspect_err(|_| {
         let _ = unistd::unlink(path);
     })?;
-    Ok(fd.into_raw_fd())
+    above_standard(fd)
 }
 
 /// Gives a file without a name one.
@@ -89,9 +108,14 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     } else {
         resize(raw, new.size)?;
     }
-    if !new.content.is_empty() {
-        let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
-        file.write_all(new.content).map_err(|_| Errno::EIO)?;
+    let mut content = new.content;
+    while !content.is_empty() {
+        match unistd::write(fd, content) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(written) => content = content.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     Ok(())
 }
@@ -111,17 +135,25 @@ fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)
 }
 
+/// How much memory is reserved at a time, in bytes: before Linux 6.12 a signal takes back what a
+/// call has done so far.
+const PIECE: libc::off_t = 1 << 20;
+
+/// How many signals may come while memory is reserved. More is a machine on which nothing gets done.
+const SIGNALS: usize = 10_000;
+
 pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
     let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    let reserve = || check(unsafe { libc::fallocate(fd, 0, 0, length) }).map(drop);
-    // Before Linux 5.18 a signal ends it, and there may be one after the other.
-    for _ in 0..ATTEMPTS {
-        match reserve() {
-            Err(Errno::EINTR) => {}
+    let (mut begin, mut signals) = (0, 0);
+    while begin < length {
+        let piece = PIECE.min(length - begin);
+        // SAFETY: numbers only; the kernel checks the descriptor.
+        match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
+            Ok(_) => begin += piece,
+            Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
             // Not on this file system.
             Err(Errno::EOPNOTSUPP) => break,
-            answer => return answer,
+            Err(errno) => return Err(errno),
         }
     }
     if kernel.fstat(fd)?.size < size {

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
+use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -79,23 +80,29 @@ pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
         .collect()
 }
 
+fn is_process(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+}
+
 /// The directories of all processes.
 fn processes() -> impl Iterator<Item = DirEntry> {
-    let is_process = |entry: &DirEntry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
-    };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter(is_process)
 }
 
-/// Those of the files that such processes have mapped.
-pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
+/// Those of the files that such processes have mapped. What may not be looked at, or has ended, has
+/// none; an error is one that says nothing of a process, such as that no descriptor is left.
+pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> io::Result<Vec<(u64, u64)>> {
     let namespace = |process: &Path| fs::metadata(process.join("ns/mnt")).ok().map(|of| of.ino());
     let here = namespace(Path::new("/proc/thread-self"));
     let files: HashSet<(u64, u64)> = files.iter().copied().collect();
     let mut found = HashSet::new();
-    for process in processes() {
+    for process in fs::read_dir("/proc")? {
+        let process = process?;
+        if !is_process(&process) {
+            continue;
+        }
         let owner = process.metadata().map(|status| status.uid());
         if !owner.is_ok_and(|owner| by.uid.is_none_or(|uid| owner == uid || owner == 0)) {
             continue;
@@ -105,13 +112,19 @@ pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
         if !same && by.anywhere.is_none() {
             continue;
         }
-        let maps = fs::read(path.join("maps")).unwrap_or_default();
+        let maps = match fs::read(path.join("maps")) {
+            Ok(maps) => maps,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ESRCH) => continue,
+                _ => return Err(error),
+            },
+        };
         let mapped = maps.split(|byte| *byte == b'\n').filter_map(mapped_file);
         let counts =
             |file: &(u64, u64)| files.contains(file) && (same || by.anywhere == Some(file.0));
         found.extend(mapped.filter(counts));
     }
-    found.into_iter().collect()
+    Ok(found.into_iter().collect())
 }
 
 /// Device and inode number in a line of `/proc/PID/maps`.

@@ -11,7 +11,7 @@ use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
 use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
-use super::super::{Errno, Fd, Kernel as _, Range};
+use super::super::{Errno, Fd, FileStat, Kernel as _, Range};
 use super::shared_file::new_file;
 use super::{Linux, check};
 
@@ -80,6 +80,21 @@ impl RangeLocks for Linux {
         }
     }
 
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno> {
+        let status = fs::symlink_metadata(directory)
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let changed = status.ctime().wrapping_mul(1_000_000_000);
+        Ok([
+            status.dev(),
+            status.ino(),
+            changed.wrapping_add(status.ctime_nsec()) as u64,
+        ])
+    }
+
+    fn keeps_locks(&self, directory: &Path, stat: &FileStat) -> bool {
+        super::keeping::keeps(directory, stat)
+    }
+
     fn make_registry(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<(), Errno> {
         let fd = new_file(*self, path, mode, |fd| {
             if let Some(gid) = group {
@@ -96,8 +111,9 @@ impl RangeLocks for Linux {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
-        super::proc::mapped(files, by)
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        super::as_user::as_root_again(|| super::proc::mapped(files, by))
+            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
     fn keep(&self, fd: Fd) -> Result<usize, Errno> {
@@ -157,6 +173,10 @@ impl RangeLocks for Linux {
         } else {
             Err(Errno::ENOSPC)
         }
+    }
+
+    fn generation(&self) -> u32 {
+        super::pid::generation()
     }
 
     fn program(&self) -> String {

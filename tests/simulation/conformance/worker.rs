@@ -163,6 +163,7 @@ fn make(call: &Call) -> Reply {
         | Call::LeaseBack(_) => {
             panic!("half a call: {call:?}")
         }
+        Call::Vanish(_) | Call::Chmod(..) => fail(Errno::ENOSYS),
         Call::Range(call) => make_range(call),
         Call::Poke(address, value) => {
             // SAFETY: as above, and attached for writing.
@@ -276,9 +277,11 @@ fn make_range(call: &RangeCall) -> Reply {
             Err(errno) => fail(errno),
         },
         RangeCall::Mapped(files, by) => {
-            let mapped = kernel.mapped(files, *by).into_iter();
+            let mapped = kernel.mapped(files, *by).unwrap().into_iter();
             list(mapped.map(|(_, ino)| i64::try_from(ino).unwrap()))
         }
+        // What it answers is the machine's own.
+        RangeCall::Version(_) => fail(Errno::ENOSYS),
         RangeCall::Keep(fd) => address(kernel.keep(*fd)),
         RangeCall::LetGo(address) => {
             kernel.let_go(*address);

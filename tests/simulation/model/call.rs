@@ -92,6 +92,10 @@ pub enum Call {
     Poke(usize, u32),
     /// One of the trait `RangeLocks`.
     Range(RangeCall),
+    /// Something that is done to a directory while programs run: it is gone, with all in it.
+    Vanish(Arc<Path>),
+    /// Root changes its mode.
+    Chmod(Arc<Path>, u32),
 }
 
 /// What a call names by a number or a name that is another one on another machine.
@@ -143,6 +147,9 @@ impl Call {
             | Call::NamedUnlocked(path, _)
             | Call::Announce(path)
             | Call::NamedMake(path, _)
+            | Call::Vanish(path)
+            | Call::Chmod(path, _)
+            | Call::Range(RangeCall::Version(path))
             | Call::Range(RangeCall::Open(path, _)) => vec![Name::Path(path)],
             Call::Reopen(fd)
             | Call::Close(fd)

@@ -29,6 +29,8 @@ pub struct Inode {
     pub named: u32,
     /// Made in an earlier second.
     pub old: bool,
+    /// How often a directory was changed, where anybody asks for that: in `/run`.
+    pub changes: u32,
     pub memory: Memory,
 }
 
@@ -75,6 +77,7 @@ impl World {
             links,
             named,
             old: self.long_ago,
+            changes: 0,
             memory: Memory::default(),
         };
         self.inodes.insert(ino, inode);
@@ -123,7 +126,7 @@ impl World {
                     return fail(Errno::EACCES);
                 }
                 let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777 & !UMASK);
-                self.names.insert(path.clone(), ino);
+                self.enter(path, ino);
                 ino
             }
             (Open::Existing, None) => return fail(Errno::ENOENT),
@@ -172,7 +175,7 @@ impl World {
         group: Option<u32>,
     ) -> u64 {
         let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
-        self.names.insert(path.clone(), ino);
+        self.enter(path, ino);
         if let Some(gid) = group {
             let member = cred.uid == 0 || self.in_group(who, cred, gid);
             let inode = self.inode_mut(ino);

@@ -15,7 +15,7 @@ mod files;
 pub mod line;
 mod locks;
 mod mappings;
-mod memory;
+pub mod memory;
 mod named;
 pub mod process;
 pub mod range_call;
@@ -225,6 +225,8 @@ impl World {
             Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),
             Call::Poke(address, value) => self.poke(who, *address, *value),
+            Call::Vanish(path) => self.vanish(path),
+            Call::Chmod(path, mode) => self.chmod(path, *mode),
             Call::Range(call) => self.range_call(who, cred, call),
         };
         Step::Answer(answer)

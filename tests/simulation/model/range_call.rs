@@ -14,6 +14,7 @@ pub enum RangeCall {
     Open(Arc<Path>, OpenDirect),
     Held(Range),
     Mapped(Arc<[(u64, u64)]>, MappedBy),
+    Version(Arc<Path>),
     Keep(Fd),
     LetGo(usize),
     ReadAt(Fd, u64, usize),
@@ -33,6 +34,7 @@ impl RangeCall {
                 let files: String = files.iter().map(file).collect();
                 format!("mapped {}{files}", by.uid.map_or(-1, i64::from))
             }
+            Self::Version(path) => format!("version {}", path.display()),
             Self::Keep(fd) => format!("keep {fd}"),
             Self::LetGo(address) => format!("let_go {address}"),
             Self::ReadAt(fd, offset, length) => format!("read_at {fd} {offset} {length}"),
@@ -59,6 +61,7 @@ impl RangeCall {
                 };
                 Self::Mapped(files.map(|at| (large(at), large(at + 1))).collect(), by)
             }
+            "version" => Self::Version(path()),
             "keep" => Self::Keep(fd()),
             "let_go" => Self::LetGo(size(1)),
             "read_at" => Self::ReadAt(fd(), large(2), size(3)),

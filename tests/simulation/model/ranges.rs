@@ -16,6 +16,7 @@ impl World {
             RangeCall::Open(path, how) => self.open_direct(who, cred, path, *how),
             RangeCall::Held(range) => self.held_ranges(*range),
             RangeCall::Mapped(files, by) => self.mapped(who, cred, files, by.uid),
+            RangeCall::Version(path) => self.version(who, cred, path),
             RangeCall::Keep(fd) => self.map(who, *fd, Mapping::Kept, None),
             RangeCall::LetGo(address) => {
                 self.unmap(who, *address);
@@ -46,6 +47,16 @@ impl World {
             return fail(Errno::EACCES);
         }
         number(self.new_fd(who, ino, how == OpenDirect::Write))
+    }
+
+    fn version(&self, who: Pid, cred: Cred, path: &Path) -> Reply {
+        if let Err(errno) = self.parent(who, cred, path) {
+            return fail(errno);
+        }
+        match self.names.get(path) {
+            Some(ino) => number((*ino as i64) << 32 | i64::from(self.inode(*ino).changes)),
+            None => fail(Errno::ENOENT),
+        }
     }
 
     fn read_at(&self, who: Pid, fd: Fd, offset: u64, length: usize) -> Reply {

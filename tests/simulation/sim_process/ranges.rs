@@ -13,6 +13,16 @@ impl SimProcess {
         self.ask(&Call::Range(call))
     }
 
+    /// A directory is gone, with all that is in it.
+    pub fn vanishes(&self, path: &str) {
+        let _ = self.ask(&Call::Vanish(Path::new(path).into()));
+    }
+
+    /// Root changes a directory's mode.
+    pub fn has_mode(&self, path: &str, mode: u32) {
+        let _ = self.ask(&Call::Chmod(Path::new(path).into(), mode));
+    }
+
     fn range_number(&self, call: RangeCall) -> Result<i64, Errno> {
         match self.ask_range(call)? {
             Value::Number(number) => Ok(number),
@@ -27,6 +37,13 @@ impl RangeLocks for SimProcess {
         Ok(Fd::try_from(fd).unwrap())
     }
 
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno> {
+        match self.ask_range(RangeCall::Version(directory.into()))? {
+            Value::Number(number) => Ok([1, number as u64, 0]),
+            other => panic!("version answered {other:?}"),
+        }
+    }
+
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
         match self.ask_range(RangeCall::Held(range))? {
             Value::Ranges(held) => Ok(held.to_vec()),
@@ -34,10 +51,10 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
-        match self.ask_range(RangeCall::Mapped(files.into(), by)) {
-            Ok(Value::List(inodes)) => inodes.iter().map(|ino| (1, *ino as u64)).collect(),
-            _ => Vec::new(),
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        match self.ask_range(RangeCall::Mapped(files.into(), by))? {
+            Value::List(inodes) => Ok(inodes.iter().map(|ino| (1, *ino as u64)).collect()),
+            other => panic!("mapped answered {other:?}"),
         }
     }
 
