@@ -60,7 +60,7 @@ pub enum Command {
     /// Takes the same locks as programs with qshm do, so that it can run while they start. Never
     /// touches an object that is in use, or one that is not Qt's. Without KEY all leftovers are
     /// meant; with KEY also what only somebody who knows the key can call a leftover, such as a
-    /// semaphore that stands alone. Exit code 1: something is left, and why.
+    /// semaphore that stands alone, or a POSIX segment, whose name tells nobody that it is Qt's. Exit code 1: something is left, and why.
     #[command(after_help = "Examples:\n  qshm repair --dry-run\n  sudo qshm repair Logic")]
     Repair(Repair),
 

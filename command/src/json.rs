@@ -12,6 +12,7 @@ use qshm::diagnosis::machine::{
     Backend, Doubt, Entry, Machine, QtVersions, Remedy, SegmentFound, SemaphoreFound,
 };
 use qshm::instance::Registry;
+use qshm::kernel::survey::FoundFile;
 
 use crate::output::is_harmful;
 use instances::{Instances, registry};
@@ -28,6 +29,17 @@ struct Status {
     sees_everything: bool,
     objects: Vec<Object>,
     registries: Vec<Instances>,
+    perhaps: Vec<Perhaps>,
+}
+
+/// A file of which nothing tells whether it is Qt's.
+#[derive(Serialize)]
+struct Perhaps {
+    file: String,
+    uid: u32,
+    gid: u32,
+    mode: String,
+    size: u64,
 }
 
 #[derive(Serialize)]
@@ -38,6 +50,7 @@ struct Object {
     native_key: Option<String>,
     state: &'static str,
     in_the_way: bool,
+    certain: bool,
     remedy: &'static str,
     doubt: Option<&'static str>,
     qt: Option<String>,
@@ -194,6 +207,7 @@ fn object(entry: &Entry) -> Object {
         native_key: entry.native_key.clone(),
         state: entry.state.word(),
         in_the_way: entry.in_the_way,
+        certain: entry.certain,
         remedy: remedy(&entry.remedy),
         doubt: match &entry.remedy {
             Remedy::InDoubt(doubt) => Some(doubt_word(doubt)),
@@ -256,7 +270,18 @@ pub fn status(machine: &Machine, entries: &[Entry], registries: &[Registry]) -> 
         sees_everything: machine.sees_everything,
         objects: entries.iter().map(object).collect(),
         registries: registries.iter().map(registry).collect(),
+        perhaps: machine.perhaps_qts().into_iter().map(perhaps).collect(),
     })
+}
+
+fn perhaps(file: &FoundFile) -> Perhaps {
+    Perhaps {
+        file: file.path.to_string_lossy().into_owned(),
+        uid: file.stat.uid,
+        gid: file.stat.gid,
+        mode: mode(file.stat.mode & 0o777),
+        size: file.stat.size,
+    }
 }
 
 #[derive(Serialize)]

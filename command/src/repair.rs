@@ -7,6 +7,7 @@ use qshm::diagnosis::repair::{self, Left};
 
 use crate::cli::Repair;
 use crate::output::{self, Failure, IN_THE_WAY, Outcome, harmless};
+use crate::table;
 
 pub fn run(arguments: &Repair) -> Outcome {
     for key in &arguments.keys {
@@ -48,6 +49,7 @@ pub fn run(arguments: &Repair) -> Outcome {
         } else {
             "Nothing is left behind.".to_owned()
         });
+        lines.extend(table::perhaps(&machine).lines().map(str::to_owned));
     }
     let removable = |entry: &Entry, named: bool| repair::plan(entry, named).left.is_none();
     let mut planned: Vec<String> = Vec::new();
@@ -82,7 +84,7 @@ pub fn run(arguments: &Repair) -> Outcome {
             lines.push(format!("{name}: {verb} {}", harmless(object)));
         }
         if let Some(left) = &done.left {
-            lines.push(format!("{name}: {}", words(entry, left)));
+            lines.push(format!("{name}: {}", words(&machine, entry, *named, left)));
             if !matches!(left, Left::InUse) || entry.in_the_way || *named {
                 code = IN_THE_WAY;
             }
@@ -114,13 +116,20 @@ fn agreed(yes: bool, planned: &[String]) -> Result<bool, Failure> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-fn words(entry: &Entry, left: &Left) -> String {
+fn words(machine: &Machine, entry: &Entry, named: bool, left: &Left) -> String {
     match left {
+        Left::NeedsRoot if !named && !entry.certain => format!(
+            "needs root, or its owner, and its name, since nothing tells for sure that it is Qt's: \
+             sudo qshm repair {}",
+            harmless(&entry.argument())
+        ),
         Left::InUse => "in use, left alone".to_owned(),
         Left::NeedsRoot => "needs root, or its owner: try again with sudo".to_owned(),
         Left::IfNamed => format!(
-            "left alone, since nothing tells whose it is: name it to remove it: qshm repair {}",
-            harmless(entry.native_key.as_deref().unwrap_or_default())
+            "left alone, since nothing tells for sure that it is Qt's: name it to remove it: {} \
+             repair {}",
+            machine.viewer.command(),
+            harmless(&entry.argument())
         ),
         Left::Changed => "changed meanwhile, left alone".to_owned(),
         Left::Failed(errno) => format!("failed: {}", io::Error::from_raw_os_error(*errno)),
@@ -139,6 +148,8 @@ fn doubt_words(doubt: &Doubt) -> &'static str {
         Doubt::Hidden => "processes of others may have it; sudo qshm repair can tell",
         Doubt::Young => "it was made just now",
         Doubt::Keep => "QSHM_LEFTOVER=keep is set",
-        Doubt::Elsewhere => "a program in another IPC namespace may use it",
+        Doubt::Elsewhere => {
+            "a program in another IPC namespace, or outside of this container, may use it"
+        }
     }
 }

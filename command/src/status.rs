@@ -42,7 +42,7 @@ fn text(machine: &Machine, entries: &[Entry], registries: &[Registry]) -> String
         return objects;
     }
     let instances = table::instances(registries, width, coloured);
-    if entries.is_empty() {
+    if entries.is_empty() && machine.perhaps_qts().is_empty() {
         return instances;
     }
     format!("{objects}\n{instances}")

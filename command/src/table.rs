@@ -20,23 +20,51 @@ const NARROW: usize = 76;
 /// The table, and below it what there is to do.
 pub fn status(machine: &Machine, entries: &[Entry], width: usize, coloured: bool) -> String {
     if entries.is_empty() {
-        return "No Qt IPC objects on this machine.\n".to_owned();
+        let text = "No Qt IPC objects on this machine.\n".to_owned();
+        return text + &wrap_all(&perhaps(machine), width);
     }
     let rows: Vec<Row> = entries
         .iter()
         .map(|entry| Row::new(machine, entry))
         .collect();
-    let mut text = if width < NARROW {
+    let text = if width < NARROW {
         paragraphs(&rows, coloured)
     } else {
         let cells: Vec<_> = rows.iter().map(Row::cells).collect();
         render(HEADINGS, &cells, 2..8, width, coloured)
     };
-    for line in footer(machine, entries).lines() {
-        text += &wrap(line, width, 0);
-        text += "\n";
+    text + &wrap_all(&(footer(machine, entries) + &perhaps(machine)), width)
+}
+
+fn wrap_all(text: &str, width: usize) -> String {
+    let lines = text.lines().map(|line| wrap(line, width, 0) + "\n");
+    lines.collect()
+}
+
+/// How many files that may be Qt's are named.
+const FEW: usize = 5;
+
+/// What may be Qt's and has no row, since nothing tells.
+pub fn perhaps(machine: &Machine) -> String {
+    let files = machine.perhaps_qts();
+    if files.is_empty() {
+        return String::new();
     }
-    text
+    let name = |path: &Path| harmless(&path.display().to_string());
+    let named = files.iter().take(FEW);
+    let named: Vec<String> = named
+        .map(|file| format!("{} ({})", name(&file.path), user(file.stat.uid)))
+        .collect();
+    let more = match files.len().saturating_sub(FEW) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "\nNot shown, since no name tells whether they are Qt's (Qt 6.6 and later leaves such files \
+         even when a program ends well): {}{more}. To ask: {} explain NAME\n",
+        named.join(", "),
+        machine.viewer.command()
+    )
 }
 
 /// An object in words.
@@ -147,6 +175,11 @@ fn state(entry: &Entry) -> String {
         State::FileAlone => "key file without object",
         State::Unclear => "unclear",
     };
+    let certain = if entry.certain || entry.is_guess() {
+        ""
+    } else {
+        ", perhaps Qt's"
+    };
     let stopped = entry
         .semaphore
         .as_ref()
@@ -168,7 +201,7 @@ fn state(entry: &Entry) -> String {
         Some((_, DirectoryKind::Aside(_))) => ", aside",
         _ => "",
     };
-    format!("{word}{stopped}{aside}{way}")
+    format!("{word}{stopped}{aside}{way}{certain}")
 }
 
 /// The longest key that a table shows whole; `--json` has it all.
@@ -245,11 +278,24 @@ fn footer(machine: &Machine, entries: &[Entry]) -> String {
         }
     };
     if count(&Remedy::Remove) > 0 {
-        text += &format!("\n{}: qshm repair\n", things(count(&Remedy::Remove)));
+        let what = things(count(&Remedy::Remove));
+        text += &format!("\n{what}: {} repair\n", machine.viewer.command());
     }
-    if count(&Remedy::NeedsRoot) > 0 {
-        let needs = count(&Remedy::NeedsRoot);
+    let unnamed = |entry: &&Entry| entry.remedy == Remedy::NeedsRoot && entry.certain;
+    let needs = entries.iter().filter(unnamed).count();
+    if needs > 0 {
         text += &format!("\n{needs} that only root or the owner may clear: sudo qshm repair\n");
+    }
+    // What has only the look of Qt's.
+    for entry in entries.iter().filter(|entry| !entry.certain).take(FEW) {
+        let command = match entry.remedy {
+            Remedy::NeedsRoot => "sudo qshm",
+            Remedy::IfNamed => machine.viewer.command(),
+            _ => continue,
+        };
+        let key = harmless(&entry.key.to_string());
+        let argument = harmless(&entry.argument());
+        text += &format!("\n{key} goes only if it is named: {command} repair {argument}\n");
     }
     if !machine.sees_everything
         && entries

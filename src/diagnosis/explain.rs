@@ -4,7 +4,7 @@ mod advice;
 mod entries;
 mod surroundings;
 
-use super::machine::{Entry, Machine, State};
+use super::machine::{Backend, Entry, Machine, State};
 
 /// Whether programs of the viewer can use the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
         entries::tell(machine, key, entry, &mut told);
     }
     let found = entries.iter().any(|entry| entry.state != State::FileAlone);
-    surroundings::tell(machine, key, found, &mut told);
+    let posix = found && entries.iter().all(|entry| entry.backend == Backend::Posix);
+    surroundings::tell(machine, key, found, posix, &mut told);
     let blocking = || entries.iter().filter(|entry| entry.in_the_way);
     let (answer, first) = match told.worst {
         Hindrance::Barred => (Answer::No, "You can't use it."),
@@ -68,6 +69,10 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
         _ if blocking().next().is_some() => (
             Answer::OnlyWithQshm,
             "You may not be able to use it with Qt alone. A program with qshm starts all the same.",
+        ),
+        Hindrance::DeadLock => (
+            Answer::OnlyWithQshm,
+            "With Qt alone it may wait for ever. A program with qshm starts all the same.",
         ),
         Hindrance::Stale => (
             Answer::OnlyWithQshm,
@@ -96,6 +101,8 @@ enum Hindrance {
     Nothing,
     /// To Qt alone what a crash left looks as if it were in use.
     Stale,
+    /// Who was inside a POSIX lock died: with Qt alone all wait for ever.
+    DeadLock,
     /// Who is in the middle of create, attach or detach is stopped: programs with qshm can't go on.
     KeepsOut,
     /// Who is inside the lock is stopped, and nobody can go on until it does.
@@ -118,7 +125,10 @@ impl Told {
     }
 
     fn say(&mut self, sentence: impl Into<String>) {
-        self.sentences.push(sentence.into());
+        let sentence = sentence.into();
+        if !self.sentences.contains(&sentence) {
+            self.sentences.push(sentence);
+        }
     }
 
     fn advise(&mut self, advice: impl Into<String>) {

@@ -103,16 +103,22 @@ fn of_posix<K: Kernel>(actor: &Actor<K>, place: &Place, subject: Subject) -> Pla
     let mut object = |path: Option<&Path>, semaphore: bool| {
         let path = path?;
         let stat = kernel.lstat(path).ok()?;
-        if stat.kind != FileKind::Regular || stat.links > 1 {
+        // A semaphore has two names where sem_open(3) was killed in the middle.
+        let most = if semaphore { 2 } else { 1 };
+        if stat.kind != FileKind::Regular || stat.links > most {
             report.files.push(file_found(actor, path, &stat));
             return None;
         }
         let seen = named::look_at(kernel, path, semaphore, true);
         in_use.push(seen.in_use);
-        report.users.join(Users {
-            seen: kernel.processes_of_file(&stat),
-            ..Users::default()
-        });
+        // All processes are looked through only where one is to be found: into those that have a
+        // file which may not be read, one may not look either.
+        if seen.opened && seen.in_use != Some(false) {
+            report.users.join(Users {
+                seen: kernel.processes_of_file(&stat),
+                ..Users::default()
+            });
+        }
         Some((path.to_owned(), stat, seen))
     };
     let segment = object(memory, false);

@@ -62,6 +62,15 @@ impl Viewer {
         }
     }
 
+    /// How this user calls the command again with the same rights.
+    pub fn command(&self) -> &'static str {
+        if self.is_root() && self.identity.acting_as_root {
+            "sudo qshm"
+        } else {
+            "qshm"
+        }
+    }
+
     /// Whether the process may do anything.
     pub fn is_root(&self) -> bool {
         self.euid == 0
@@ -204,14 +213,21 @@ impl Machine {
         if let Some(path) = native::path(key) {
             return Some((path.parent()?.to_owned(), vec![path]));
         }
-        let mut directory = key::temp_dir();
-        if directory.as_os_str().is_empty() {
-            directory = std::env::var_os("TMPDIR").map_or("/tmp".into(), PathBuf::from);
-        }
+        let directory = Self::temp_directory();
         let rest = guess::rest_of_key(key)?;
         let names = [key::SEGMENT_PREFIX, key::SEMAPHORE_PREFIX];
         let names = names.map(|prefix| directory.join(format!("{prefix}{rest}")));
         Some((directory, names.into()))
+    }
+
+    /// The temp directory of this environment; also one that is not there, of which Qt makes an
+    /// empty text.
+    pub(crate) fn temp_directory() -> PathBuf {
+        let directory = key::temp_dir();
+        if directory.as_os_str().is_empty() {
+            return std::env::var_os("TMPDIR").map_or("/tmp".into(), PathBuf::from);
+        }
+        directory
     }
 
     /// Whether this is the `key_t` that some Qt makes of one of the key's files.

@@ -334,6 +334,7 @@ mod tests {
             (0, Inside::Unnamed, None, Some(9)),
         ] {
             let seen = Seen {
+                opened: true,
                 in_use: Some(true),
                 value: Some(value),
                 last_pid,

@@ -157,20 +157,15 @@ pub(super) fn inside(semaphore: &SemaphoreFound, state: State) -> Option<String>
                 None => "its value is 0, and nobody is to be seen inside".to_owned(),
             });
         }
-        (true, Inside::Dead, _) => {
-            "taken by a process that died inside: a program with qshm gets it all the same, with \
-             Qt alone attach() and lock() wait for ever"
-        }
         (true, Inside::Alive, _) => "held by a process that can't be seen from here",
         (true, Inside::Unnamed, State::Live) => {
-            "taken by one of these, or by a process that died inside: Qt leaves no word of which, \
-             and after a death attach() and lock() wait for ever"
+            "taken by one of these, or by a process that died inside: Qt leaves no word of which"
         }
         (true, Inside::Unnamed, State::Unclear) => {
             "taken; whether who took it still lives can't be seen from here"
         }
-        (true, Inside::Unnamed, _) => {
-            "taken by a process that died inside: with Qt alone attach() and lock() wait for ever"
+        (true, _, _) => {
+            "taken by a process that died inside: a program with qshm gets it all the same"
         }
     };
     Some(words.to_owned())

@@ -67,6 +67,30 @@ pub(super) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
+/// A key as a shell takes it.
+#[cfg(feature = "machine")]
+pub(super) fn quoted_key(key: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/:+@".contains(c);
+    // Else it would be an option.
+    let before = if key.starts_with('-') { "-- " } else { "" };
+    if !key.is_empty() && key.chars().all(harmless) {
+        format!("{before}{key}")
+    } else if key.chars().any(char::is_control) {
+        let escaped: String = key
+            .chars()
+            .map(|c| match c {
+                '\\' | '\'' => format!("\\{c}"),
+                c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+                c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+                c => c.to_string(),
+            })
+            .collect();
+        format!("{before}$'{escaped}'")
+    } else {
+        format!("{before}'{}'", key.replace('\'', "'\\''"))
+    }
+}
+
 /// The ids as ipcrm(1) takes them; empty without any.
 pub(super) fn ids(segment: Option<i32>, semaphore: Option<i32>) -> String {
     let option =
@@ -287,6 +311,22 @@ mod tests {
             (172_800, "2 days"),
         ] {
             assert_eq!(age(seconds), words);
+        }
+    }
+
+    #[cfg(feature = "machine")]
+    #[test]
+    fn advice_can_be_pasted() {
+        for (key, quoted) in [
+            ("Logic", "Logic"),
+            ("two words", "'two words'"),
+            ("it's", "'it'\\''s'"),
+            ("-n", "-- -n"),
+            ("-a b", "-- '-a b'"),
+            ("a\nb'\u{9b}", "$'a\\x0ab\\'\\u009b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted_key(key), quoted);
         }
     }
 }

@@ -36,8 +36,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Process, Range,
-    SemStat, SemaphoreRow, ShmStat, Wait,
+    Errno, Evidence, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot,
+    Process, Range, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -343,6 +343,24 @@ impl Kernel for Linux {
         files::open_deleted(path, uid)
     }
 
+    fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+        named::read_start(fd, length)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        files::files_in(directory)
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+impl Evidence for Linux {
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {
         sysvipc::segment(id).map(|row| row.stat)
     }
@@ -365,21 +383,5 @@ impl Kernel for Linux {
 
     fn flock_holders(&self, file: &FileStat) -> Vec<Process> {
         flocks::holders(file)
-    }
-
-    fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
-        named::read_start(fd, length)
-    }
-
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
-    }
-
-    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
-        files::files_in(directory)
-    }
-
-    fn pause(&self, time: Duration) {
-        std::thread::sleep(time);
     }
 }

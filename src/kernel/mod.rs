@@ -8,6 +8,7 @@
 //! a [`Wait`]), named after it, and returns the kernel's own `errno`. Nothing here decides
 //! anything.
 
+mod evidence;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 mod range_locks;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+pub use evidence::Evidence;
 pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
@@ -33,7 +35,7 @@ pub use types::{
 ///
 /// Descriptors, ids and addresses are plain numbers, as the kernel has them; the layers above
 /// give them owners.
-pub trait Kernel: Clone {
+pub trait Kernel: Clone + Evidence {
     /// The calling process: getpid(2).
     fn getpid(&self) -> i32;
 
@@ -358,38 +360,6 @@ pub trait Kernel: Clone {
     /// open, found in `/proc`.
     fn open_deleted(&self, _path: &Path, _uid: u32) -> Option<Fd> {
         None
-    }
-
-    /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
-    /// at. For diagnosis only, as the next ones; a kernel that can't tell says nothing.
-    fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {
-        None
-    }
-
-    /// What `/proc/sysvipc/sem` says of a semaphore, with its value and last user where these may
-    /// be read.
-    fn sem_peek(&self, _id: IpcId) -> Option<SemaphoreRow> {
-        None
-    }
-
-    /// The processes that are attached to a segment, as far as `/proc` shows them.
-    fn attached_processes(&self, _id: IpcId) -> Vec<Process> {
-        Vec::new()
-    }
-
-    /// The processes that have a file open or mapped, as far as `/proc` shows them.
-    fn processes_of_file(&self, _file: &FileStat) -> Vec<Process> {
-        Vec::new()
-    }
-
-    /// The process of this pid, as far as `/proc` shows it.
-    fn process(&self, _pid: i32) -> Option<Process> {
-        None
-    }
-
-    /// The processes that hold the exclusive flock(2) of a file: `/proc/locks`.
-    fn flock_holders(&self, _file: &FileStat) -> Vec<Process> {
-        Vec::new()
     }
 
     /// The first bytes of a file, at most so many: pread(2).

@@ -30,6 +30,8 @@ pub enum Inside {
 /// What was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
+    /// Whether it may be read.
+    pub opened: bool,
     /// Whether any process of the machine has it open or mapped, one that `/proc` hides too;
     /// `None`: only its owner and root can tell.
     pub in_use: Option<bool>,
@@ -48,7 +50,10 @@ pub(crate) fn look_at<K: Kernel>(kernel: &K, path: &Path, semaphore: bool, ask: 
         return Seen::default();
     };
     let fd = glance.fd;
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        opened: true,
+        ..Seen::default()
+    };
     if let Ok(stat) = kernel.fstat(fd) {
         if semaphore {
             look_into(kernel, fd, &stat, &mut seen);

@@ -15,8 +15,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Range, SemStat,
-    ShmStat, Wait,
+    Errno, Evidence, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot,
+    Range, SemStat, ShmStat, Wait,
 };
 
 pub use alone::run_alone;
@@ -204,6 +204,8 @@ impl SimProcess {
         }
     }
 }
+
+impl Evidence for SimProcess {}
 
 impl Kernel for SimProcess {
     fn getpid(&self) -> i32 {

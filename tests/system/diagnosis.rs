@@ -428,6 +428,35 @@ fn native_keys_of_system_v_are_told_of() {
     }
 }
 
+/// The same of a file that real Qt made.
+#[test]
+fn native_keys_of_system_v_that_qt_made_are_told_of() {
+    let Some(world) = has_qt68().then(World::new).flatten() else {
+        return;
+    };
+    let launch = world.launch_as("holder", Build::QT68, User::Root);
+    let mut root = launch
+        .env("XDG_RUNTIME_DIR", world.runtime(User::Root))
+        .start();
+    let native = root.ask("key systemv:told");
+    assert_eq!(root.ask("create 4"), "ok");
+    assert_eq!(root.ask("lock"), "ok");
+    let mut asks = Asks::start(&world, User::Root);
+    asks.ask(&format!("key systemv:{native}"));
+    let (verdict, why) = asks.why();
+    assert_eq!(verdict, "Live", "{why}");
+    let pid = format!("(pid {}, root)", root.pid());
+    says(&why, &["in use by ", "held by ", "holder-qt"]);
+    assert_eq!(why.matches(&pid).count(), 2, "{why}");
+    root.kill_and_wait();
+    let (verdict, why) = asks.why();
+    assert_eq!(verdict, "Leftover", "{why}");
+    says(&why, &["left behind by a crash; pid "]);
+    assert_eq!(asks.ask("create 4"), "ok");
+    drop(asks);
+    world.restart();
+}
+
 /// A `QSystemSemaphore` alone: of POSIX it is known who has it, of System V it is not.
 #[test]
 fn a_semaphore_that_stands_alone_is_told_of() {

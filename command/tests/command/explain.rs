@@ -95,6 +95,12 @@ fn a_directory_that_takes_no_key_files() {
         let said = format!("can't make a key file in {}", temp.display());
         assert!(text(&told).contains(&said), "{told:#?}");
     }
+    // It is named also where files of the key are in another, which some program has.
+    let _live = bench.running(Build::QT5, User::ALICE, "Elsewhere", 4);
+    let command = bench.command(User::ALICE, &["explain", "Elsewhere"]);
+    let said = text(&command.env("TMPDIR", "/nonexistent").run());
+    let here = "the temp directory here is /nonexistent.";
+    assert!(said.contains(here), "{said}");
     code(&bench.qshm(User::Root, &["explain", "/nonexistent/x"]), 1);
     code(&bench.qshm(User::ALICE, &["explain", "Logic"]), 0);
 }
@@ -314,7 +320,10 @@ fn a_process_that_stopped_in_the_middle() {
         .start();
     assert_eq!(stopped.line(), "locked");
     stopped.stop();
-    let said = text(&bench.qshm(User::ALICE, &["explain", "Logic"]));
+    let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
+    code(&told, 1);
+    let said = text(&told);
+    assert!(!said.contains("You can use it"), "{said}");
     assert!(said.contains("is stopped, not dead"), "{said}");
     assert!(
         said.contains(&format!("kill -CONT {}", stopped.pid())),

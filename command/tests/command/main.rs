@@ -18,6 +18,7 @@ mod explain;
 mod key;
 mod native;
 mod output;
+mod posix_report;
 mod repair;
 mod report;
 mod run;

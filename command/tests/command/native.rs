@@ -48,9 +48,13 @@ fn posix_leftovers_are_found_explained_and_repaired() {
     let refused = bench.qshm(User::BOB, &["repair", "--yes", "Logic"]);
     code(&refused, 1);
     assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
-    // Nothing says whose a POSIX object is: it is removed if somebody names it.
+    // Nothing says for sure whose a POSIX object is: it is removed if somebody names it.
     let unnamed = bench.qshm(User::ALICE, &["repair", "--yes"]);
-    code(&unnamed, 0);
+    code(&unnamed, 1);
+    assert!(
+        text(&unnamed).contains("qshm repair posix:/Logic"),
+        "{unnamed:#?}"
+    );
     assert_eq!(shared_files(), ["Logic", "sem.Logic"]);
     let told = bench.qshm(User::ALICE, &["explain", "Logic"]);
     code(&told, 1);

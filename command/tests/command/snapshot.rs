@@ -56,7 +56,9 @@ fn scrub_word(word: &str, before: &str) -> String {
         return word.replace(trimmed, "PID");
     }
     // In a table: `holder-qt (1234, root)`, `logic (1234)`.
-    if digits(trimmed) && word.starts_with('(') && word.ends_with([',', ')']) {
+    let alone = word.strip_prefix('(') == Some(&format!("{trimmed},"))
+        || word.strip_prefix('(') == Some(&format!("{trimmed})"));
+    if digits(trimmed) && alone {
         return word.replace(trimmed, "PID");
     }
     if digits(word) && before == "last" {

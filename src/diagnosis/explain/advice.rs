@@ -2,12 +2,12 @@
 
 use super::Told;
 use crate::diagnosis::machine::{Doubt, Entry, FileFound, Machine, Remedy, State};
-use crate::diagnosis::words::{self, quoted};
+use crate::diagnosis::words::{self, quoted, quoted_key};
 use crate::kernel::{FileKind, Process};
 
 /// Says what can be done, and why not more.
 pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told) {
-    let command = format!("qshm repair {}", quoted_key(key));
+    let command = format!("{} repair {}", machine.viewer.command(), quoted_key(key));
     let sudo = if machine.viewer.is_root() {
         ""
     } else {
@@ -88,29 +88,6 @@ fn ids(entry: &Entry) -> String {
     words::ids(segment, semaphore)
 }
 
-/// A key as a shell takes it.
-fn quoted_key(key: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "._-/:+@".contains(c);
-    // Else it would be an option.
-    let before = if key.starts_with('-') { "-- " } else { "" };
-    if !key.is_empty() && key.chars().all(harmless) {
-        format!("{before}{key}")
-    } else if key.chars().any(char::is_control) {
-        let escaped: String = key
-            .chars()
-            .map(|c| match c {
-                '\\' | '\'' => format!("\\{c}"),
-                c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
-                c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
-                c => c.to_string(),
-            })
-            .collect();
-        format!("{before}$'{escaped}'")
-    } else {
-        format!("{before}'{}'", key.replace('\'', "'\\''"))
-    }
-}
-
 /// How to remove what stands in the place of a key file. A file of another name is somebody's: a
 /// native key may be any.
 pub(super) fn removal(machine: &Machine, file: &FileFound, told: &mut Told) {
@@ -127,24 +104,4 @@ pub(super) fn removal(machine: &Machine, file: &FileFound, told: &mut Told) {
     };
     let path = quoted(&file.path);
     told.advise(format!("if no program uses it: {sudo}{command} {path}"));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted_key;
-
-    #[test]
-    fn advice_can_be_pasted() {
-        for (key, quoted) in [
-            ("Logic", "Logic"),
-            ("two words", "'two words'"),
-            ("it's", "'it'\\''s'"),
-            ("-n", "-- -n"),
-            ("-a b", "-- '-a b'"),
-            ("a\nb'\u{9b}", "$'a\\x0ab\\'\\u009b'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted_key(key), quoted);
-        }
-    }
 }

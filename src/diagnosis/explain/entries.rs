@@ -5,8 +5,8 @@ use crate::diagnosis::machine::{
     Backend, DirectoryKind, Doubt, Entry, FileFound, Machine, Remedy, SegmentFound, SemaphoreFound,
     State,
 };
-use crate::diagnosis::sentences;
 use crate::diagnosis::words::{ownership, strange_file, user};
+use crate::diagnosis::{Inside, sentences};
 
 /// Tells an entry.
 pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told) {
@@ -30,8 +30,11 @@ pub(super) fn tell(machine: &Machine, key: &str, entry: &Entry, told: &mut Told)
     }
     if entry.in_the_way {
         tell_in_the_way(machine, entry, told);
-    } else if entry.state == State::Leftover {
-        tell_leftover(entry, told);
+    } else {
+        tell_taken(entry, told);
+        if entry.state == State::Leftover && !entry.is_guess() {
+            tell_leftover(entry, told);
+        }
     }
     advice::tell(machine, key, entry, told);
 }
@@ -148,6 +151,28 @@ fn tell_removed(machine: &Machine, told: &mut Told) {
     }
 }
 
+/// What Qt alone makes of a POSIX lock that nobody gives back.
+fn tell_taken(entry: &Entry, told: &mut Told) {
+    let Some(semaphore) = &entry.semaphore else {
+        return;
+    };
+    let lock = entry.backend == Backend::Posix && entry.segment.is_some();
+    if !lock || semaphore.value != Some(0) || semaphore.holder.is_some() {
+        return;
+    }
+    let waits =
+        "attach() and lock() wait for ever with Qt alone, until some create() resets the lock";
+    match (entry.state, semaphore.inside) {
+        (State::Unclear, _) | (_, Inside::Alive) => {}
+        // Somebody may have it who is alive.
+        (State::Live, Inside::Unnamed) => told.say(format!("If who took it has died, {waits}.")),
+        _ => {
+            told.hinder(Hindrance::DeadLock);
+            told.say(format!("Who took its lock has died: {waits}."));
+        }
+    }
+}
+
 /// What Qt alone makes of a leftover that the viewer may use.
 fn tell_leftover(entry: &Entry, told: &mut Told) {
     let aside = matches!(entry.directory, Some((_, DirectoryKind::Aside(_))));
@@ -159,9 +184,9 @@ fn tell_leftover(entry: &Entry, told: &mut Told) {
         Backend::Posix => {
             told.hinder(Hindrance::Stale);
             told.say(
-                "With Qt alone create() says AlreadyExists, and attach() finds the old contents, \
-                 as if a program still ran, until it is removed: what is to run only once does \
-                 not start. A program with qshm makes a new one.",
+                "With Qt alone create() says AlreadyExists, and who attaches finds the old \
+                 contents, as if a program still ran, until it is removed: what is to run only \
+                 once does not start. A program with qshm makes a new one.",
             );
         }
         Backend::SystemV => told.say(
@@ -183,7 +208,9 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
             "A program with qshm steps aside to a place of its own (qshm-{viewer} in the temp \
              directory) and starts"
         ),
-        Backend::Posix => "A program with qshm steps aside to a place of its own and starts".into(),
+        Backend::Posix => format!(
+            "A program with qshm steps aside to a place of its own (/dev/shm/qshm-{viewer}) and starts"
+        ),
     };
     if entry.is_guess() {
         told.say(format!(
@@ -200,13 +227,23 @@ fn tell_in_the_way(machine: &Machine, entry: &Entry, told: &mut Told) {
              create() and attach() fail with PermissionDenied. {aside}."
         ));
     } else {
-        let text = match entry.backend {
-            Backend::SystemV => " (\"unable to set key on lock\")",
-            Backend::Posix => "",
+        // Without a semaphore of somebody else's, create() gets as far as the segment itself.
+        let lock = entry.semaphore.as_ref().map(|found| found.perm.as_ref());
+        let fails = match entry.backend {
+            Backend::SystemV => {
+                "create() and attach() fail with PermissionDenied (\"unable to set key on lock\")"
+            }
+            Backend::Posix if lock.is_none_or(|perm| machine.viewer.may_use(perm)) => {
+                "create() fails with AlreadyExists and attach() with PermissionDenied"
+            }
+            Backend::Posix if entry.segment.is_none() => {
+                "create(), attach() and a QSystemSemaphore fail with PermissionDenied"
+            }
+            Backend::Posix => "create() and attach() fail with PermissionDenied",
         };
         told.say(format!(
-            "{me} may not use it: with Qt alone create() and attach() fail with PermissionDenied\
-             {text} until it is removed or the machine restarted. {aside}."
+            "{me} may not use it: with Qt alone {fails} until it is removed or the machine \
+             restarted. {aside}."
         ));
     }
 }

@@ -12,12 +12,14 @@ use crate::kernel::survey::{ProcessRow, Variable};
 use crate::kernel::{Kernel as _, Linux};
 use crate::key::{self, Key};
 
-/// Tells them. `found`: there are objects of the key.
-pub(super) fn tell(machine: &Machine, key: &str, found: bool, told: &mut Told) {
+/// Tells them. `found`: there are objects of the key; `posix`: of POSIX alone.
+pub(super) fn tell(machine: &Machine, key: &str, found: bool, posix: bool, told: &mut Told) {
     tell_key(key, told);
     tell_limits(machine, found, told);
     tell_stopped(machine, key, told);
-    tell_unusable_directory(machine, key, told);
+    if !posix {
+        tell_unusable_directory(machine, key, told);
+    }
     tell_temp_directories(machine, key, told);
     tell_namespaces(machine, key, told);
 }
@@ -141,7 +143,7 @@ fn tell_unusable_directory(machine: &Machine, key: &str, told: &mut Told) {
 
 /// The key is a file in the temp directory: where that differs, so does the segment.
 fn tell_temp_directories(machine: &Machine, key: &str, told: &mut Told) {
-    let own = key::temp_dir();
+    let own = Machine::temp_directory();
     let mut elsewhere: Vec<String> = Vec::new();
     for file in machine.files_of(key).filter(|file| !file.deleted) {
         let directory = file.path.parent().unwrap_or(Path::new("/"));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::directories::DirectoryKind;
 use super::guess::KeyGuess;
 use crate::diagnosis::objects::{FileFound, SegmentFound, SemaphoreFound, State, Users};
+use crate::diagnosis::words::quoted_key;
 use crate::kernel::{IpcId, IpcPerm};
 
 /// Which kind of objects an entry has.
@@ -88,6 +89,8 @@ pub struct Entry {
     pub native_key: Option<String>,
     /// Where its key files are; `None`: a POSIX one, or they are gone.
     pub directory: Option<(PathBuf, DirectoryKind)>,
+    /// Whether it is known to be Qt's. Else it has the look of it, or the key that was asked for.
+    pub certain: bool,
     /// Versions of Qt that make it. `None`: there are only key files.
     pub qt: Option<QtVersions>,
     /// The segment.
@@ -115,6 +118,15 @@ impl Entry {
             (KeyGuess::Unknown, Some(key), _) => format!("segment {key:#010x}"),
             (KeyGuess::Unknown, None, Some(key)) => format!("semaphore {key:#010x}"),
             (key, _, _) => key.to_string(),
+        }
+    }
+
+    /// How a shell's command line names it to `qshm explain` and `qshm repair`.
+    pub fn argument(&self) -> String {
+        let native = self.native_key.as_deref().unwrap_or_default();
+        match self.backend {
+            Backend::Posix => quoted_key(&format!("posix:{native}")),
+            Backend::SystemV => quoted_key(native),
         }
     }
 

@@ -16,7 +16,7 @@ const YOUNG: i64 = 60;
 
 impl Viewer {
     /// Whether programs that the viewer starts may use an object.
-    pub(super) fn may_use(&self, perm: Option<&IpcPerm>) -> bool {
+    pub(crate) fn may_use(&self, perm: Option<&IpcPerm>) -> bool {
         let Identity { uid, gid, .. } = self.identity;
         uid == 0 || perm.is_some_and(|perm| grants(perm, uid, gid, 0o6))
     }

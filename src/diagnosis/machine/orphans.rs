@@ -61,6 +61,7 @@ fn orphans(machine: &Machine, known: &[Entry], wanted: impl Fn(IpcKey) -> bool) 
         found.push(entry);
     }
     for entry in &mut found {
+        entry.certain = false;
         judge::judge(machine, entry);
     }
     found

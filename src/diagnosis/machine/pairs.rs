@@ -66,6 +66,7 @@ pub(super) fn draft(backend: Backend, key: KeyGuess) -> Entry {
         key,
         native_key: None,
         directory: None,
+        certain: backend == Backend::SystemV,
         qt: None,
         segment: None,
         semaphore: None,

@@ -3,7 +3,8 @@
 //! Their names are the application's own, so that only some can be told from what others keep
 //! there: those of keys that were set in the old way, and those that a process with Qt uses.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use super::Machine;
 use super::directories::DirectoryKind;
@@ -32,13 +33,21 @@ pub struct PosixRow {
 }
 
 /// Looks at all of them. Whether somebody has one is asked only of those that are Qt's by their
-/// name, or of these names of segments.
+/// name, or look like it, or of these names of segments.
 pub(super) fn look(named: &[String]) -> Vec<PosixRow> {
-    let files = survey::shared_files().into_iter();
-    let rows = files.map(|file| {
-        let name = file.path.file_name().unwrap_or_default();
-        let semaphore = name.as_encoded_bytes().starts_with(SEMAPHORE.as_bytes());
-        let seen = named::look_at(&Linux, &file.path, semaphore, concerns(&file.path, named));
+    let files = survey::shared_files();
+    let paths: HashSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    let rows = files.into_iter().map(|file| {
+        let name = file.path.file_name().and_then(|name| name.to_str());
+        let semaphore = name.and_then(|name| name.strip_prefix(SEMAPHORE));
+        let other = match (semaphore, name) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(name)) => Some(format!("{SEMAPHORE}{name}")),
+            (None, None) => None,
+        };
+        let paired = other.is_some_and(|name| paths.contains(&file.path.with_file_name(name)));
+        let ask = paired || concerns(&file.path, named);
+        let seen = named::look_at(&Linux, &file.path, semaphore.is_some(), ask);
         PosixRow { file, seen }
     });
     rows.collect()
@@ -94,7 +103,7 @@ fn concerns(path: &Path, named: &[String]) -> bool {
     is_aside || guess::parts(name).is_some() || named.iter().any(|named| named == name)
 }
 
-/// Those that are known to be Qt's; of a key, those of that key, whosoever they are.
+/// Those that are Qt's or look like it; of a key, those of that key, whosoever they are.
 pub(super) fn entries(machine: &Machine, key: Option<&str>) -> Vec<Entry> {
     let wanted = key.map(native::posix_names);
     let mut names: Vec<(&Path, String)> = Vec::new();
@@ -118,8 +127,61 @@ pub(super) fn entries(machine: &Machine, key: Option<&str>) -> Vec<Entry> {
         .iter()
         .filter_map(|(directory, name)| entry(machine, directory, name));
     entries
-        .filter(|entry| key.is_some() || is_qts(entry))
+        .filter(|entry| key.is_some() || entry.certain || is_pair(machine, entry))
         .collect()
+}
+
+/// Whether it looks like Qt's: a segment and a semaphore of one name.
+fn is_pair(machine: &Machine, entry: &Entry) -> bool {
+    let semaphore = entry
+        .semaphore
+        .as_ref()
+        .and_then(|found| found.file.as_ref());
+    let mut rows = machine.posix.iter();
+    let row = rows.find(|row| Some(&row.file.path) == semaphore);
+    entry.segment.is_some() && row.is_some_and(|row| has_size_of_semaphore(&row.file))
+}
+
+/// Of glibc's, or of qshm's, which is a page.
+fn has_size_of_semaphore(file: &FoundFile) -> bool {
+    [size_of::<libc::sem_t>() as u64, named::PAGE as u64].contains(&file.stat.size)
+}
+
+impl Machine {
+    /// Files of `/dev/shm` of which nothing tells whether they are Qt's: what is left of a run of
+    /// Qt 6.6 or later that ended well is a segment alone, with a name of the application's choice.
+    /// Not those that are known to be somebody else's.
+    pub fn perhaps_qts(&self) -> Vec<&FoundFile> {
+        let entries = entries(self, None);
+        let objects = |entry: &Entry| {
+            let segment = entry.segment.as_ref().and_then(|found| found.file.clone());
+            let semaphore = entry
+                .semaphore
+                .as_ref()
+                .and_then(|found| found.file.clone());
+            [segment, semaphore]
+        };
+        let known: Vec<PathBuf> = entries.iter().flat_map(objects).flatten().collect();
+        let rows = self.posix.iter().filter(|row| {
+            let name = name_of(row).unwrap_or(".");
+            let semaphore = name.starts_with(SEMAPHORE);
+            let size = if semaphore {
+                has_size_of_semaphore(&row.file)
+            } else {
+                row.file.stat.size > 0
+            };
+            size && !name.starts_with('.')
+                && directory_of(row).ends_with("shm")
+                && !known.contains(&row.file.path)
+        });
+        let files = rows.map(|row| &row.file);
+        files
+            .filter(|file| {
+                let users = self.users_of_file(&file.stat);
+                users.seen.is_empty() || !users.qt.is_empty()
+            })
+            .collect()
+    }
 }
 
 /// Whether it can be told that an entry is Qt's.
@@ -170,6 +232,7 @@ fn entry(machine: &Machine, directory: &Path, name: &str) -> Option<Entry> {
         entry.semaphore.as_ref(),
         &entry.users,
     );
+    entry.certain = is_qts(&entry);
     entry.in_the_way = in_the_way(machine, &entry);
     entry.remedy = remedy(machine, &entry);
     Some(entry)
@@ -190,7 +253,7 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
         State::Unclear => Remedy::NeedsRoot,
         State::Leftover if keeps() => Remedy::InDoubt(Doubt::Keep),
         _ if !permitted => Remedy::NeedsRoot,
-        _ if is_qts(entry) => Remedy::Remove,
+        _ if entry.certain => Remedy::Remove,
         _ => Remedy::IfNamed,
     }
 }

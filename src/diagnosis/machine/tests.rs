@@ -146,6 +146,10 @@ fn what_could_be_in_use_is_in_doubt() {
     let mut young = alone.clone();
     young.files[0].stat.born = Some(NOW - 1);
     assert_eq!(one(&young).remedy, Remedy::InDoubt(Doubt::Young));
+    // In a container that shares the temp directory: who uses them outside is not to be seen.
+    let mut inside = alone.clone();
+    inside.namespaces.pid = Some(1);
+    assert_eq!(one(&inside).remedy, Remedy::InDoubt(Doubt::Elsewhere));
     alone.namespaces.ipc = Some(1);
     let mut other = process(77, ALICE);
     other.namespaces.ipc = Some(2);

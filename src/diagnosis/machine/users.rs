@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Machine;
+use super::{FIRST_PID_NAMESPACE, Machine};
 use crate::diagnosis::objects::{SegmentFound, SemaphoreFound, Users};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
@@ -72,8 +72,13 @@ impl Machine {
     /// Whether a process in another IPC namespace could have objects of key files here: one with
     /// Qt, or one that can't be looked into.
     pub(super) fn may_be_used_elsewhere(&self) -> bool {
+        // In a container the processes outside are not to be seen.
+        let all_seen = self
+            .namespaces
+            .pid
+            .is_none_or(|pid| pid == FIRST_PID_NAMESPACE);
         let mut rows = self.processes.iter();
-        rows.any(|row| self.may_have_own_objects(row))
+        !all_seen || rows.any(|row| self.may_have_own_objects(row))
     }
 
     /// Whether a process is in another IPC namespace and may have Qt's objects there.
