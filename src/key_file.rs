@@ -195,10 +195,15 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Takes the lock exclusively if nobody else has any; says whether it did. A shared lock
     /// held before is gone either way.
+    ///
+    /// Not inlined: in a caller that branches on the answer, rustc 1.95 stores a value that was
+    /// never set (it replaces the comparison by its operand and drops it), so that the lock stayed
+    /// with whatever child was forked meanwhile.
+    #[inline(never)]
     pub fn try_exclusive(&self) -> bool {
-        let taken = self.lock_file(FileLock::Exclusive, Wait::No);
-        self.exclusive.set(taken.is_ok());
-        taken.is_ok()
+        let taken = self.lock_file(FileLock::Exclusive, Wait::No).is_ok();
+        self.exclusive.set(taken);
+        taken
     }
 
     /// Whether the lock is taken exclusively.

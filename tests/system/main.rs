@@ -18,6 +18,7 @@ mod calls;
 mod demo_cases;
 mod faults;
 mod field_uses;
+mod given_back;
 mod hostile;
 mod hostile_temp;
 mod instances;
