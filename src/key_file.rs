@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Wait};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, HELD, Kernel, Wait};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 use sharing::{Sharing, lock_file, open_existing};
@@ -51,6 +51,8 @@ pub(crate) struct KeyFile<K: Kernel> {
     exclusive: Cell<bool>,
     /// Whether the application has run since the descriptor was looked at.
     asleep: Cell<bool>,
+    /// Where the open file is mapped, so that the application can't close it.
+    held: Cell<Option<usize>>,
     sharing: Sharing,
 }
 
@@ -131,6 +133,7 @@ impl<K: Kernel> KeyFile<K> {
                         deleted: false,
                         exclusive: Cell::new(exclusive),
                         asleep: Cell::new(false),
+                        held: Cell::new(None),
                         sharing,
                     };
                     if stat.links == 0 {
@@ -248,6 +251,19 @@ impl<K: Kernel> KeyFile<K> {
         self.asleep.set(true);
     }
 
+    /// The same, with its lock: that stays also where the application closes all descriptors.
+    pub fn sleep_with_lock(&self) {
+        // Where the file can't be mapped, as with the lock of the descriptor alone.
+        self.held.set(self.kernel.hold(self.fd).ok());
+        self.sleep();
+    }
+
+    fn let_go(&self) {
+        if let Some(address) = self.held.take() {
+            self.kernel.unmap(address, HELD);
+        }
+    }
+
     /// Whether this process opened it, and is no forked child of the one that did.
     pub fn is_own(&self) -> bool {
         self.pid == self.kernel.getpid()
@@ -283,6 +299,7 @@ impl<K: Kernel> KeyFile<K> {
                 deleted: self.deleted,
                 exclusive: Cell::new(false),
                 asleep: Cell::new(false),
+                held: Cell::new(None),
                 sharing: self.sharing,
             }),
             Ok(fd) => {
@@ -310,6 +327,7 @@ impl<K: Kernel> KeyFile<K> {
             deleted: true,
             exclusive: Cell::new(false),
             asleep: Cell::new(false),
+            held: Cell::new(None),
             sharing: Sharing::No,
         };
         // Judged as it was when it still had its link.
@@ -338,6 +356,7 @@ impl<K: Kernel> KeyFile<K> {
 
 impl<K: Kernel> Drop for KeyFile<K> {
     fn drop(&mut self) {
+        self.let_go();
         // An application that closed all descriptors may have another file under the number.
         let kept = || {
             let now = self.kernel.fstat(self.fd);

@@ -52,7 +52,11 @@ fn who_is_no_member_gives_nothing_to_a_group() {
         let second = memory();
         second.set_key(system_v.clone());
         for memory in [first, second] {
-            assert!(memory.create(4, AccessMode::ReadWrite), "{}", memory.error());
+            assert!(
+                memory.create(4, AccessMode::ReadWrite),
+                "{}",
+                memory.error()
+            );
             assert!(memory.lock() && memory.unlock(), "{}", memory.error());
             let (segment, semaphore) = posix.objects().unwrap();
             let of_key = [system_v.segment_file(), system_v.semaphore_file()];

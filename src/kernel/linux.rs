@@ -325,6 +325,10 @@ impl Kernel for Linux {
         named::retire(address, size);
     }
 
+    fn hold(&self, fd: Fd) -> Result<usize, Errno> {
+        named::hold(fd)
+    }
+
     fn unmap(&self, address: usize, size: usize) {
         named::unmap(address, size);
     }
