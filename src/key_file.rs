@@ -139,14 +139,14 @@ impl<K: Kernel> KeyFile<K> {
                     if stat.links == 0 {
                         continue;
                     }
-                    if let Some(fault) = fault(actor, &stat) {
+                    if let Some(fault) = unfit(actor, &stat) {
                         return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
                     }
                     let wanted = actor.key_file_mode();
                     // A umask may have taken the owner's rights too. And real Qt gives its files
                     // to the group, any member of which could then keep our locks.
                     let lacks = made && stat.mode & 0o600 != 0o600;
-                    let ours = stat.uid == actor.identity.uid && stat.size == 0;
+                    let ours = stat.uid == actor.identity.uid && holds_nothing(&stat);
                     if lacks || ours && wanted == 0o600 && stat.mode & 0o077 != 0 {
                         let _ = kernel.fchmod(fd, wanted);
                     }
@@ -348,7 +348,7 @@ impl<K: Kernel> KeyFile<K> {
     /// has never held anything: a native key may be any file.
     pub fn unlink(&self) {
         let linked = || self.kernel.fstat(self.fd).is_ok_and(|now| now.links > 0);
-        if self.stat.size == 0 && !self.deleted && linked() && !self.leads_to_another() {
+        if holds_nothing(&self.stat) && !self.deleted && linked() && !self.leads_to_another() {
             let _ = self.kernel.unlink(&self.path);
         }
     }
@@ -371,6 +371,28 @@ impl<K: Kernel> Drop for KeyFile<K> {
             self.release();
         }
         self.kernel.close(self.fd);
+    }
+}
+
+/// Whether a file was made to be a key file, as far as that can be seen: a native key may be any
+/// file or directory.
+fn holds_nothing(stat: &FileStat) -> bool {
+    stat.kind == FileKind::Regular && stat.size == 0
+}
+
+/// What is wrong with a key file that could be opened. A native key may be a directory: it has more
+/// than one link by nature, and nobody can replace it by its links.
+fn unfit<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
+    match stat.kind {
+        FileKind::Directory if actor.one_file => {
+            let as_file = FileStat {
+                kind: FileKind::Regular,
+                links: 1,
+                ..*stat
+            };
+            fault(actor, &as_file)
+        }
+        _ => fault(actor, stat),
     }
 }
 

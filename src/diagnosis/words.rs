@@ -7,6 +7,7 @@ use nix::unistd::{Uid, User};
 
 use crate::actor::Actor;
 use crate::kernel::{FileKind, FileStat, IpcPerm, Kernel};
+use crate::key;
 use crate::place::Places;
 use crate::trouble::{FileFault, Obstacle};
 
@@ -121,13 +122,23 @@ pub(super) fn command(place: &PlaceReport) -> String {
     if let Some(semaphore) = &place.semaphore {
         let _ = write!(objects, " -s {}", semaphore.object.id);
     }
-    let files: Vec<String> = place.files.iter().map(|file| quoted(file)).collect();
+    let files = place.files.iter().filter(|file| is_for_keys(file));
+    let files: Vec<String> = files.map(|file| quoted(file)).collect();
     match (objects.is_empty(), files.is_empty()) {
         (true, true) => String::new(),
         (true, false) => format!("sudo rm -f {}", files.join(" ")),
         (false, true) => format!("sudo ipcrm{objects}"),
         (false, false) => format!("sudo ipcrm{objects} && sudo rm -f {}", files.join(" ")),
     }
+}
+
+/// Whether a file is there for a key alone, by its name. Another is somebody's, and not to be
+/// removed: a native key may be any file or directory.
+fn is_for_keys(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    [key::SEGMENT_PREFIX, key::SEMAPHORE_PREFIX, "qshm-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 /// What is wrong with a file.
@@ -166,12 +177,15 @@ pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, places: &Places, obstacle: &O
         parts.push(file_words(path, *fault, *stat));
         if !place.files.contains(path) || place.segment.is_none() && place.semaphore.is_none() {
             // Only the file: planted there, or of something that is gone.
-            let directory = stat.is_some_and(|stat| stat.kind == FileKind::Directory);
-            let remove = if directory { "rm -r" } else { "rm -f" };
-            parts.push(format!(
-                "if no program uses it: sudo {remove} '{}'",
-                path.display()
-            ));
+            let empty = |stat: &FileStat| stat.kind == FileKind::Regular && stat.size == 0;
+            if is_for_keys(path) || stat.as_ref().is_some_and(empty) {
+                let directory = stat.is_some_and(|stat| stat.kind == FileKind::Directory);
+                let remove = if directory { "rm -r" } else { "rm -f" };
+                parts.push(format!(
+                    "if no program uses it: sudo {remove} '{}'",
+                    path.display()
+                ));
+            }
             return parts.join("; ");
         }
     }
