@@ -398,15 +398,8 @@ fn unfit<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
 
 /// What is wrong with a file that could be opened: a key file, or that of a POSIX object.
 pub(crate) fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
-    if stat.kind != FileKind::Regular {
-        Some(FileFault::NotPlain)
-    } else if stat.links > 1 {
-        Some(FileFault::HardLinks)
-    } else if !actor.options.access.trusts_file(&actor.identity, stat) {
-        Some(FileFault::Foreign)
-    } else {
-        None
-    }
+    let trusted = actor.options.access.trusts_file(&actor.identity, stat);
+    FileFault::of(stat).or_else(|| (!trusted).then_some(FileFault::Foreign))
 }
 
 /// A file that could not be opened: in the way if it is there, else a failure of the system.

@@ -28,6 +28,16 @@ pub struct Counter<K: RangeLocks> {
     memory: SharedMemory<K>,
 }
 
+/// The size of the segment, an `int`.
+const SIZE: usize = 4;
+
+/// Why there is no counter, in one sentence, and the lowest number that no old build has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncounted {
+    pub reason: String,
+    pub lowest: u32,
+}
+
 /// What stands in the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
@@ -56,8 +66,8 @@ impl Count {
 }
 
 impl<K: RangeLocks> Counter<K> {
-    /// Attaches; makes the segment if there is none. An error is one sentence.
-    pub fn attach(kernel: &K, identity: Identity, key: &Key) -> Result<Self, String> {
+    /// Attaches; makes the segment if there is none.
+    pub fn attach(kernel: &K, identity: Identity, key: &Key) -> Result<Self, Uncounted> {
         let memory = SharedMemory::with_kernel(kernel.clone(), Some(identity));
         memory.set_options(OptionsUpdate {
             lock_wait: Some(WAIT),
@@ -65,19 +75,37 @@ impl<K: RangeLocks> Counter<K> {
         });
         memory.set_key(key.clone());
         for _ in 0..TRIES {
-            let attached =
-                memory.create(4, AccessMode::ReadWrite) || memory.attach(AccessMode::ReadWrite);
-            if attached && memory.size() < 4 {
-                return Err("the old counter is too small".to_owned());
+            let attached = memory.create(SIZE as i64, AccessMode::ReadWrite)
+                || memory.attach(AccessMode::ReadWrite);
+            if !attached {
+                continue;
             }
-            if attached {
-                return Ok(Self {
-                    kernel: kernel.clone(),
-                    memory,
-                });
+            let size = memory.size();
+            let counter = Self {
+                kernel: kernel.clone(),
+                memory,
+            };
+            if size == SIZE {
+                return Ok(counter);
             }
+            // What is behind the count is theirs.
+            let count = (size > SIZE).then(|| counter.sum());
+            return Err(Uncounted {
+                reason: format!("the old counter has {size} bytes, not {SIZE}"),
+                lowest: count.unwrap_or_default(),
+            });
         }
-        Err(format!("the old counter can't be kept: {}", memory.error()))
+        Err(Uncounted {
+            reason: format!("the old counter can't be kept: {}", memory.error()),
+            lowest: 0,
+        })
+    }
+
+    /// The count as it stands, without the lock: all that have a number of the old builds' have a lower
+    /// one, unless one of them has ended before.
+    pub fn sum(&self) -> u32 {
+        let word = self.kernel.shm_load(self.memory.data() as usize);
+        (word as u32 as i32).max(0) as u32
     }
 
     /// Runs `act` under the segment's lock; `act` says how many instances of ours there are.

@@ -7,7 +7,7 @@ use super::claim::{self, HeldClaim};
 use super::file::At;
 use super::live::{self, Peer};
 use super::name::{FileName, Key, Part};
-use super::place::{self, Choice, Place, SHARED_PREFIX, is_private};
+use super::place::{self, Choice, Place, SHARED, SHARED_PREFIX, is_private};
 use super::record::presentable;
 use super::scope::{Audience, Numbering, Surroundings};
 use crate::kernel::{Linux, OpenDirect, RangeLocks};
@@ -107,12 +107,11 @@ fn directories<K: RangeLocks>(kernel: &K, surroundings: &Surroundings) -> Vec<Di
         .iter()
         .filter_map(|path| user_of(path, ""))
         .collect();
-    let fallbacks = kernel.files_in(Path::new("/tmp"));
-    users.extend(
-        fallbacks
-            .iter()
-            .filter_map(|path| user_of(path, "qshm-instances-")),
-    );
+    for directory in ["/tmp", "/dev/shm"] {
+        let fallbacks = kernel.files_in(Path::new(directory));
+        let user = |path: &PathBuf| user_of(path, "qshm-instances-");
+        users.extend(fallbacks.iter().filter_map(user));
+    }
     users.push(kernel.geteuid());
     users.sort_unstable();
     users.dedup();
@@ -121,7 +120,7 @@ fn directories<K: RangeLocks>(kernel: &K, surroundings: &Surroundings) -> Vec<Di
         .into_iter()
         .flat_map(|uid| {
             let candidates = place::candidates(uid, surroundings).into_iter();
-            candidates.map(move |path| Directory {
+            candidates.map(move |(_, path)| Directory {
                 path,
                 uid: Some(uid),
                 prefix: "",
@@ -132,13 +131,11 @@ fn directories<K: RangeLocks>(kernel: &K, surroundings: &Surroundings) -> Vec<Di
             stat.is_ok_and(|stat| directory.uid.is_some_and(|uid| is_private(&stat, uid)))
         })
         .collect();
-    for path in ["/dev/shm", "/tmp"] {
-        all.push(Directory {
-            path: path.into(),
-            uid: None,
-            prefix: SHARED_PREFIX,
-        });
-    }
+    all.push(Directory {
+        path: SHARED.into(),
+        uid: None,
+        prefix: SHARED_PREFIX,
+    });
     all
 }
 
@@ -164,7 +161,8 @@ fn registries<K: RangeLocks>(
         prefix: directory.prefix,
         choice: Choice::First,
         // It is looked at by itself.
-        last: None,
+        has_last: false,
+        instead: None,
     };
     let one = |file: &FileName| registry(kernel, directory, &place, file, wanted);
     found.values().filter_map(one).collect()

@@ -8,9 +8,14 @@ use nix::unistd::{Uid, User};
 use super::file::{At, File};
 use super::name::{FILES, IN_FILE, Part};
 use super::others::{held, last_place};
+use super::place::Place;
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
 use crate::kernel::{OpenDirect, Range, RangeLocks};
+
+/// When somebody may have joined at the latest, in seconds since 1970: in 2242. C++ counts time in
+/// nanoseconds, in 63 bits.
+const LATEST: u64 = 1 << 33;
 
 /// An instance that is running.
 ///
@@ -54,7 +59,7 @@ impl Peer {
             pid: here.then_some(record.pid),
             uid: Some(record.uid),
             program: record.program,
-            since: UNIX_EPOCH.checked_add(Duration::from_secs(record.since)),
+            since: (record.since <= LATEST).then(|| UNIX_EPOCH + Duration::from_secs(record.since)),
         }
     }
 }
@@ -108,13 +113,19 @@ fn walk<K: RangeLocks>(
     mut found: impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<(), Stop> {
     let mut known = Vec::new();
-    let mut all_known = at.place.settles() & walk_files(at, &mut known, &mut found)?;
-    if let Some(last) = last_place(at, false) {
-        let there = At { place: &last, ..at };
-        // What is not to be had there is nobody's.
-        match walk_files(there, &mut known, &mut found) {
+    let mut all_known = walk_files(at, at.place, &mut known, &mut found)?;
+    if at.place.has_last {
+        let last = last_place(at, false).and_then(|last| match last {
+            Some(last) => {
+                let there = At { place: &last, ..at };
+                walk_files(there, at.place, &mut known, &mut found)
+            }
+            None => Ok(false),
+        });
+        match last {
             Ok(settled) => all_known &= settled,
-            Err(Stop::Because(_)) => {}
+            // Those who are there are met in the table.
+            Err(Stop::Because(_)) => all_known = false,
             Err(stop) => return Err(stop),
         }
     }
@@ -126,9 +137,11 @@ fn walk<K: RangeLocks>(
     Ok(())
 }
 
-/// The files in one place. Whether all that there are, are known to be the only ones.
+/// The files in one place. Whether all that there are, are known to be the only ones to who is in
+/// `place`.
 fn walk_files<K: RangeLocks>(
     at: At<'_, K>,
+    place: &Place,
     known: &mut Vec<(u64, u64)>,
     found: &mut impl FnMut(Option<&File<'_, K>>, Vec<u32>),
 ) -> Result<bool, Stop> {
@@ -153,7 +166,7 @@ fn walk_files<K: RangeLocks>(
         held_in(&file, at.key.numbers_of(index), &mut held)?;
         // A file without a lock was never one of those that others may be hidden behind, or
         // it will be looked at by the next who locks.
-        all_known = all_known && file.is_settled();
+        all_known = all_known && file.is_settled(place);
         let numbers = held
             .iter()
             .filter_map(|range| at.key.number_at(range.start));

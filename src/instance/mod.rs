@@ -121,7 +121,8 @@ pub struct Instance<K: RangeLocks = Linux> {
     kernel: K,
     shared: Arc<Shared>,
     number: u32,
-    pid: i32,
+    /// See [`RangeLocks::generation`].
+    generation: u32,
     /// When it joined, in seconds since 1970.
     since: u64,
     state: Mutex<State<K>>,
@@ -180,13 +181,13 @@ impl<K: RangeLocks> Instance<K> {
                 _ => Access::Invoker,
             })
         });
-        let pid = kernel.getpid();
+        let generation = kernel.generation();
         let since = kernel.now().max(0) as u64;
         let mut instance = Self {
             kernel,
             shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
-            pid,
+            generation,
             since,
             state: Mutex::new(State {
                 held: None,
@@ -262,16 +263,19 @@ impl<K: RangeLocks> Instance<K> {
 
     /// The same, but waits so long for whoever has it.
     pub fn claim_within(&self, resource: &str, time: Duration) -> Claim {
-        let (mut waited, mut pause) = (Duration::ZERO, FIRST_PAUSE);
+        let begin = self.kernel.clock();
+        let (mut paused, mut pause) = (Duration::ZERO, FIRST_PAUSE);
         loop {
             let claim = self.try_claim(resource);
+            // An attempt takes its time, too. A clock may stand still.
+            let waited = paused.max(self.kernel.clock().saturating_sub(begin));
             if !matches!(claim, Claim::Taken(_)) || waited >= time {
                 notes::flush();
                 return claim;
             }
             pause = pause.min(time.saturating_sub(waited));
             self.kernel.pause(pause);
-            waited += pause;
+            paused += pause;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -295,7 +299,7 @@ impl<K: RangeLocks> Instance<K> {
     }
 
     fn is_ours(&self) -> bool {
-        self.kernel.getpid() == self.pid
+        self.kernel.generation() == self.generation
     }
 }
 

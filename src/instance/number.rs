@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::file::{At, File, Kept, is_at};
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{Files, Others, StillThere, last_place, open_last};
+use super::others::{Files, Others, StillThere, held, last_place, open_last};
 use super::place::Choice;
 use super::record::Record;
 use super::stop::Stop;
@@ -61,9 +61,16 @@ pub fn take<K: RangeLocks>(
     // What the table has shown to be others', so that it need not be asked for each number.
     let mut taken = BTreeSet::new();
     for index in lowest / IN_FILE..FILES {
-        let files = Files::open(at, Part::Numbers(index))?;
         let first = index * IN_FILE;
-        for number in first.max(lowest)..first + IN_FILE {
+        let numbers = first.max(lowest)..first + IN_FILE;
+        if numbers
+            .clone()
+            .all(|number| taken.contains(&at.key.number(number)))
+        {
+            continue;
+        }
+        let files = Files::open(at, Part::Numbers(index))?;
+        for number in numbers {
             let this = at.key.number(number);
             if taken.contains(&this) || !files.lock(this)? {
                 continue;
@@ -121,7 +128,8 @@ pub fn take_again<K: RangeLocks>(
     let missing = if last_alone {
         !there(at, old.last)
     } else {
-        last_place(at, true).is_some_and(|last| !there(At { place: &last, ..at }, old.last))
+        let last = last_place(at, true).ok().flatten();
+        last.is_some_and(|last| !there(At { place: &last, ..at }, old.last))
     };
     if missing && last_alone {
         files.push(at.open_or_make(part)?);
@@ -179,6 +187,10 @@ fn nobody_else<K: RangeLocks>(
     let this = at.key.number(number);
     let table = files.table(at, &[this, this], at.key.numbers_of(number / IN_FILE))?;
     if table.elsewhere.contains(&this) {
+        if taken.is_empty() {
+            // All at once, since the table takes its time where there is much in it.
+            taken.extend(held(at, at.key.all_numbers(), &[])?);
+        }
         taken.extend(table.elsewhere);
         return Ok(false);
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use super::file::{At, File};
 use super::name::Part;
-use super::place::{Place, candidates, is_private};
+use super::place::{Choice, Place, first, is_own, lasts, make_directory};
 use super::record::Header;
 use super::stop::Stop;
 use crate::kernel::{Errno, HeldRange, MappedBy, Range, RangeLocks};
@@ -32,31 +32,56 @@ pub enum Others {
     Perhaps,
 }
 
-/// The last place, if there is a better one and the last one is to be had, too.
-pub fn last_place<K: RangeLocks>(at: At<'_, K>, make: bool) -> Option<Place> {
-    let last = at.place.last()?;
-    let mut stat = at.kernel.lstat(&last.directory);
-    if make && stat == Err(Errno::ENOENT) && at.kernel.mkdir(&last.directory, 0o700).is_ok() {
-        // A umask may have taken the owner's own rights.
-        let _ = at.kernel.chmod(&last.directory, 0o700);
-        stat = at.kernel.lstat(&last.directory);
+/// The last place, beside a better one. Whatever the mode of the directory: nobody counts in one that is
+/// open to others, but may when that is put right. `None` if there is none that is this user's.
+pub fn last_place<K: RangeLocks>(at: At<'_, K>, make: bool) -> Result<Option<Place>, Stop> {
+    let uid = at.numbering.uid().filter(|_| at.place.has_last);
+    for (uid, directory) in uid
+        .into_iter()
+        .flat_map(|uid| lasts(uid).map(move |path| (uid, path)))
+    {
+        let mut stat = at.kernel.lstat(&directory);
+        if make && stat == Err(Errno::ENOENT) {
+            let _ = make_directory(at.kernel, &directory);
+            stat = at.kernel.lstat(&directory);
+        }
+        match stat {
+            Ok(stat) if !is_own(&stat, uid) => break,
+            Ok(stat) if at.kernel.keeps_locks(&directory, &stat) => {
+                return Ok(Some(Place::last(directory)));
+            }
+            Ok(_) => {}
+            Err(Errno::ENOENT) => break,
+            Err(errno) => return Err(Stop::failed("looking at", &directory, errno)),
+        }
     }
-    let uid = at.numbering.uid()?;
-    stat.is_ok_and(|stat| is_private(&stat, uid))
-        .then_some(last)
+    Ok(None)
 }
 
-/// Opens a file in the last place for locking. `None` if it is not to be had there: then nobody
-/// can count there either.
+/// Opens a file in the last place for locking, beside one in a better place.
+///
+/// `None` if the file is not to be had. Then whoever is in the first place is found all the same:
+/// see [`Place::instead`]. Who is in one that only its own environment names is not, so it can do
+/// without only where there is no such file, and none that somebody could trust when what is wrong
+/// has been put right.
 pub fn open_last<K: RangeLocks>(at: At<'_, K>, part: Part) -> Result<Option<File<'_, K>>, Stop> {
-    let Some(last) = last_place(at, true) else {
-        return Ok(None);
+    let (stop, is_there) = match last_place(at, true) {
+        Ok(None) => return Ok(None),
+        Ok(Some(last)) => {
+            let there = At { place: &last, ..at };
+            match there.open_or_make(part) {
+                Ok(file) => return Ok(Some(file.of(at.kernel))),
+                Err(stop) => {
+                    let stat = at.kernel.lstat(&there.path(part));
+                    (stop, stat != Err(Errno::ENOENT))
+                }
+            }
+        }
+        Err(stop) => (stop, true),
     };
-    let there = At { place: &last, ..at };
-    match there.open_or_make(part) {
-        Ok(file) => Ok(Some(file.of(at.kernel))),
-        Err(Stop::Because(_)) => Ok(None),
-        Err(stop) => Err(stop),
+    match stop {
+        Stop::Because(_) if at.place.choice == Choice::First || !is_there => Ok(None),
+        stop => Err(stop),
     }
 }
 
@@ -103,7 +128,9 @@ impl<'a, K: RangeLocks> Files<'a, K> {
         if !self.each().all(File::is_current) || !still_there() {
             return Err(Stop::Again);
         }
-        let known = at.place.settles() && self.each().all(File::is_settled);
+        // Without the last place, those who are in that alone are met in the table only.
+        let all_there = self.last.is_some() || !at.place.has_last;
+        let known = all_there && self.each().all(|file| file.is_settled(at.place));
         Ok(if known { Others::None } else { Others::Perhaps })
     }
 
@@ -129,13 +156,14 @@ impl<'a, K: RangeLocks> Files<'a, K> {
                 .filter(move |range| *range != mine)
         };
         let unknown = |held: &&HeldRange| !known.iter().any(|(id, _)| *id == (held.dev, held.ino));
-        let elsewhere = ours(at, held.iter().filter(unknown).copied().collect());
+        let unknown: Vec<HeldRange> = held.iter().filter(unknown).copied().collect();
+        let (elsewhere, all_explained) = ours(at, &unknown)?;
         let mut on_files = known.iter().map(|(id, mine)| of(*id, *mine).collect());
         Ok(Table {
             elsewhere,
+            all_explained,
             here: on_files.next().unwrap_or_default(),
             last: on_files.next().unwrap_or_default(),
-            readable: true,
         })
     }
 
@@ -149,15 +177,18 @@ impl<'a, K: RangeLocks> Files<'a, K> {
         in_both: impl Fn(&File<'a, K>, &Range) -> bool,
     ) {
         let Some(last) = &self.last else {
-            let only = table.readable && table.elsewhere.is_empty();
+            // In the last place alone, whoever has the same in a better one has it here.
+            let alone = at.place.choice == Choice::Last;
+            let here = |range: &Range| alone && in_both(&self.here, range);
+            let only = table.all_explained && table.elsewhere.iter().all(here);
             return self.here.describe(at, only && at.place.settles());
         };
         let both = |range: &Range| in_both(last, range);
         let nobody = table.elsewhere.is_empty();
-        let only_here = table.readable && nobody && table.last.iter().all(both);
+        let only_here = table.all_explained && nobody && table.last.iter().all(both);
         self.here.describe(at, only_here && at.place.settles());
         let better = table.elsewhere.iter().chain(&table.here).all(both);
-        last.describe(at, table.readable && better);
+        last.describe(at, table.all_explained && better);
     }
 }
 
@@ -169,8 +200,10 @@ pub struct Table {
     /// Those of others on the file of the place that was found, and on the one in the last place.
     here: Vec<Range>,
     last: Vec<Range>,
-    /// Whether the lock of this process was seen. If not, nobody can be: there is no `/proc`.
-    readable: bool,
+    /// Whether the lock of this process was seen, without which nobody can be, since there is no
+    /// `/proc`; and of all others whose they are. What this process can't explain, such as locks of
+    /// another namespace, may be one that counts for the next.
+    all_explained: bool,
 }
 
 /// The locks of this registry that the table shows within a range, on whichever file.
@@ -181,7 +214,7 @@ pub fn held<K: RangeLocks>(
 ) -> Result<Vec<Range>, Stop> {
     let mut held = read_table(at, range)?;
     held.retain(|held| !known.contains(&(held.dev, held.ino)));
-    Ok(ours(at, held))
+    Ok(ours(at, &held)?.0)
 }
 
 fn read_table<K: RangeLocks>(at: At<'_, K>, range: Range) -> Result<Vec<HeldRange>, Stop> {
@@ -192,37 +225,34 @@ fn read_table<K: RangeLocks>(at: At<'_, K>, range: Range) -> Result<Vec<HeldRang
     }
 }
 
-/// Those that count here. Whoever can guess a name can lock the same on a file of his own, and the
-/// same user may run the same program in a container, which has its own files: both show in the
-/// same table. So a lock counts if a process of the registry's user, or of root, of this mount
-/// namespace has the file mapped, as all who hold locks do.
+/// Those that count here, and whether it is known of the rest that they do not.
 ///
-/// The user's runtime directory is nobody else's: a process that has a file of it mapped may have
-/// another namespace. What all users share is for whoever can write there.
-fn ours<K: RangeLocks>(at: At<'_, K>, held: Vec<HeldRange>) -> Vec<Range> {
+/// Whoever can guess a name can lock the same on a file of his own, and the same user may run the same
+/// program in a container, which has its own files: both show in the same table. So a lock counts if a
+/// process of the registry's user, or of root, of this mount namespace has the file mapped, as all
+/// who hold locks do. The user's runtime directory is nobody else's: a process that has a file of it
+/// mapped may have another namespace. What all users share is for whoever can write there.
+///
+/// Of a file on a device where a registry may be, somebody else may see what this process may not look
+/// at. Other devices are those of containers.
+fn ours<K: RangeLocks>(at: At<'_, K>, held: &[HeldRange]) -> Result<(Vec<Range>, bool), Stop> {
     if held.is_empty() {
-        return Vec::new();
+        return Ok((Vec::new(), true));
     }
     let device = |path: &Path| at.kernel.lstat(path).ok().map(|stat| stat.dev);
+    let places = super::place::all(at.numbering, at.surroundings);
+    let there = places.iter().map(|path| path.ancestors().find_map(device));
+    let devices: Vec<u64> = there.flatten().collect();
     let uid = at.numbering.uid();
-    let shared: Vec<u64> = match uid {
-        Some(_) => Vec::new(),
-        None => super::place::all(at.numbering, at.surroundings)
-            .iter()
-            .filter_map(|path| device(path))
-            .collect(),
-    };
-    let runtime = uid.and_then(|uid| {
-        let first = candidates(uid, at.surroundings).into_iter().next()?;
-        device(first.parent()?)
-    });
+    let counts_at_once = |held: &&HeldRange| uid.is_none() && devices.contains(&held.dev);
     let mut files: Vec<(u64, u64)> = held
         .iter()
-        .filter(|held| !shared.contains(&held.dev))
+        .filter(|held| !counts_at_once(held))
         .map(|held| (held.dev, held.ino))
         .collect();
     files.sort_unstable();
     files.dedup();
+    let runtime = uid.and_then(|uid| device(first(uid).parent()?));
     let by = MappedBy {
         uid,
         anywhere: runtime.filter(|dev| Some(*dev) != device(Path::new("/tmp"))),
@@ -230,28 +260,42 @@ fn ours<K: RangeLocks>(at: At<'_, K>, held: Vec<HeldRange>) -> Vec<Range> {
     let mapped = if files.is_empty() {
         Vec::new()
     } else {
-        at.kernel.mapped(&files, by)
+        let mapped = at.kernel.mapped(&files, by);
+        mapped.map_err(|errno| Stop::failed("looking into", Path::new("/proc"), errno))?
     };
-    held.into_iter()
-        .filter(|held| shared.contains(&held.dev) || mapped.contains(&(held.dev, held.ino)))
-        .map(|held| held.range)
-        .collect()
+    let counts = |held: &&HeldRange| counts_at_once(held) || mapped.contains(&(held.dev, held.ino));
+    let (ours, rest): (Vec<&HeldRange>, Vec<&HeldRange>) = held.iter().partition(counts);
+    let explained = !rest.iter().any(|held| devices.contains(&held.dev));
+    Ok((ours.into_iter().map(|held| held.range).collect(), explained))
 }
 
 impl<K: RangeLocks> File<'_, K> {
-    /// Whether it was found to be the only file with locks of its registry.
-    pub fn is_settled(&self) -> bool {
-        self.beginning()
-            .is_some_and(|header| header.settled == self.id())
+    /// Whether it was found to be the only file with locks of its registry; for who is in the last
+    /// place alone, when there was the same in place of a better one as now.
+    pub fn is_settled(&self, place: &Place) -> bool {
+        let alone = place.choice == Choice::Last;
+        let as_now = |header: &Header| !alone || place.instead == Some(header.instead);
+        place.settles()
+            && self
+                .beginning()
+                .is_some_and(|header| header.settled == self.id() && as_now(&header))
     }
 
     /// Writes the header: that the file is the only one, if it is, and what it is called.
     fn describe(&self, at: At<'_, K>, settled: bool) {
-        if !settled && self.beginning().is_some() {
+        let before = self.beginning();
+        if !settled && before.is_some() {
             return;
         }
+        let still = before.filter(|before| before.settled == self.id());
         let header = Header {
             settled: if settled { self.id() } else { (0, 0) },
+            // What others need to know stays true when somebody in a better place has looked.
+            instead: at
+                .place
+                .instead
+                .or(still.map(|before| before.instead))
+                .unwrap_or_default(),
             numbers: at.key.all_numbers().start,
             name: at.key.name().to_owned(),
         };
@@ -259,6 +303,6 @@ impl<K: RangeLocks> File<'_, K> {
     }
 
     fn beginning(&self) -> Option<Header> {
-        Header::parse(&self.read(0, 32))
+        Header::parse(&self.read(0, 42))
     }
 }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha1::{Digest as _, Sha1};
+
 use super::scope::{Numbering, Surroundings};
 use super::stop::Stop;
 use crate::kernel::{Errno, FileKind, FileStat, RangeLocks};
@@ -13,11 +15,13 @@ const RUNTIME: &str = "/run/user";
 /// How the directory is called inside a runtime directory.
 const INSIDE: &str = "qshm";
 
-/// How the directory in `/tmp` begins; the user's number follows.
-const FALLBACK: &str = "/tmp/qshm-instances-";
+/// How the last directory begins; the user's number follows. The second one is for systems where `/tmp`
+/// keeps no locks.
+const FALLBACKS: [&str; 2] = ["/tmp/qshm-instances-", "/dev/shm/qshm-instances-"];
 
-/// Where the files of [`super::Scope::Machine`] may be: the first that everybody can write to.
-const SHARED: [&str; 2] = ["/dev/shm", "/tmp"];
+/// Where the files of [`super::Scope::Machine`] are: everybody can write to it. There is no second
+/// one, so that nobody finds another.
+pub const SHARED: &str = "/dev/shm";
 
 /// How their names begin: they lie among others.
 pub const SHARED_PREFIX: &str = "qshm-instances.";
@@ -29,12 +33,15 @@ pub struct Place {
     pub prefix: &'static str,
     /// What else there is to be thought of.
     pub choice: Choice,
-    /// The last place of all, if this is a better one: whoever counts here has locks there too.
-    pub last: Option<PathBuf>,
+    /// Whether there is a last place as well: whoever counts here has locks there too.
+    pub has_last: bool,
+    /// Of the last place: what there is instead of the first one, in a number that is another one
+    /// as soon as that changes, even if it is changed back. `None`: that may not be looked at.
+    pub instead: Option<u64>,
 }
 
 /// Whether others who count together may find another place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// Everybody finds this one.
     First,
@@ -47,18 +54,23 @@ pub enum Choice {
 impl Place {
     /// Whether a registry in it may be taken for the only one, once that has been seen to be so.
     pub fn settles(&self) -> bool {
-        self.choice != Choice::Named
+        match self.choice {
+            Choice::First => true,
+            Choice::Named => false,
+            Choice::Last => self.instead.is_some(),
+        }
     }
 
-    /// The place in which those count who don't have this one: the environment of others may name
-    /// none, and a runtime directory comes and goes.
-    pub fn last(&self) -> Option<Place> {
-        Some(Place {
-            directory: self.last.clone()?,
-            prefix: self.prefix,
+    /// The last place, seen from a better one: those count there who don't have that. The environment
+    /// of others may name none, and a runtime directory comes and goes.
+    pub fn last(directory: PathBuf) -> Self {
+        Place {
+            directory,
+            prefix: "",
             choice: Choice::Last,
-            last: None,
-        })
+            has_last: false,
+            instead: None,
+        }
     }
 
     /// The path of a file.
@@ -87,30 +99,71 @@ pub fn find<K: RangeLocks>(
 }
 
 /// The private directories of a user, the best first.
-pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<PathBuf> {
-    let first = Path::new(RUNTIME).join(uid.to_string());
+pub fn candidates(uid: u32, surroundings: &Surroundings) -> Vec<(Choice, PathBuf)> {
+    let first = first(uid);
     let named = surroundings.runtime_directory.as_ref();
-    let named = named.filter(|path| path.is_absolute() && **path != first);
-    let mut all: Vec<PathBuf> = [Some(&first), named]
-        .into_iter()
-        .flatten()
-        .map(|parent| parent.join(INSIDE))
-        .collect();
-    all.push(PathBuf::from(format!("{FALLBACK}{uid}")));
+    let named = named.map(|parent| parent.join(INSIDE));
+    let named = named.filter(|path| path.is_absolute() && *path != first);
+    let mut all = vec![(Choice::First, first)];
+    all.extend(named.map(|path| (Choice::Named, path)));
+    all.extend(lasts(uid).map(|path| (Choice::Last, path)));
     all
+}
+
+/// The directory in the user's runtime directory.
+pub fn first(uid: u32) -> PathBuf {
+    Path::new(RUNTIME).join(uid.to_string()).join(INSIDE)
+}
+
+/// The last directories: the first of them in which locks are kept.
+pub fn lasts(uid: u32) -> impl Iterator<Item = PathBuf> {
+    FALLBACKS
+        .iter()
+        .map(move |before| PathBuf::from(format!("{before}{uid}")))
 }
 
 /// All directories in which the registry may be, for others or at other times.
 pub fn all(numbering: &Numbering, surroundings: &Surroundings) -> Vec<PathBuf> {
     match numbering.uid() {
-        Some(uid) => candidates(uid, surroundings),
-        None => SHARED.iter().map(PathBuf::from).collect(),
+        Some(uid) => candidates(uid, surroundings)
+            .into_iter()
+            .map(|(_, path)| path)
+            .collect(),
+        None => vec![PathBuf::from(SHARED)],
     }
+}
+
+/// What there is in place of the best one: the first directory on the way to it that exists, and when
+/// that was last changed.
+fn instead<K: RangeLocks>(kernel: &K, best: &Path) -> Option<u64> {
+    for (depth, directory) in best.ancestors().enumerate() {
+        match kernel.version(directory) {
+            Ok(version) => {
+                let mut hash = Sha1::new();
+                for number in [depth as u64].into_iter().chain(version) {
+                    hash.update(number.to_le_bytes());
+                }
+                let bytes = hash.finalize();
+                let bytes = bytes.iter().take(8);
+                let hash = bytes.fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
+                // Zero stands for nothing.
+                return Some(hash.max(1));
+            }
+            Err(Errno::ENOENT) => {}
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// Whether a directory is this user's.
+pub fn is_own(stat: &FileStat, uid: u32) -> bool {
+    stat.kind == FileKind::Directory && stat.uid == uid
 }
 
 /// Whether a directory is this user's alone.
 pub fn is_private(stat: &FileStat, uid: u32) -> bool {
-    stat.kind == FileKind::Directory && stat.uid == uid && stat.mode.trailing_zeros() >= 6
+    is_own(stat, uid) && stat.mode.trailing_zeros() >= 6
 }
 
 fn private<K: RangeLocks>(
@@ -119,66 +172,76 @@ fn private<K: RangeLocks>(
     surroundings: &Surroundings,
     make: bool,
 ) -> Result<Place, Stop> {
-    let all = candidates(uid, surroundings);
-    let last = all.len() - 1;
-    for (index, directory) in all.iter().enumerate() {
-        let place = || Place {
-            directory: directory.clone(),
+    let mut keeps_none = None;
+    for (choice, directory) in candidates(uid, surroundings) {
+        let place = |directory| Place {
+            directory,
             prefix: "",
-            choice: match index {
-                0 => Choice::First,
-                _ if index == last => Choice::Last,
-                _ => Choice::Named,
+            choice,
+            has_last: choice != Choice::Last,
+            instead: match choice {
+                Choice::Last => instead(kernel, &first(uid)),
+                Choice::First | Choice::Named => None,
             },
-            last: all.last().filter(|_| index != last).cloned(),
         };
-        match kernel.lstat(directory) {
-            Ok(stat)
-                if is_private(&stat, uid)
-                // The way to the first one is root's. Nobody may exchange the others either.
-                && (index == 0 || index == last || is_named_well(kernel, directory, uid)) =>
-            {
-                return Ok(place());
+        // The way to the first one is root's. Nobody may exchange the one that is named either.
+        let is_well = || choice != Choice::Named || is_named_well(kernel, &directory, uid);
+        match kernel.lstat(&directory) {
+            Ok(stat) if is_private(&stat, uid) && is_well() => {
+                if kernel.keeps_locks(&directory, &stat) {
+                    return Ok(place(directory));
+                }
+                keeps_none = Some(directory);
             }
             // Everybody of this user sees the same, so all of them go on to the next.
-            Ok(stat) if index == last => {
-                return Err(Stop::because(not_private(directory, &stat, uid)));
+            Ok(stat) if choice == Choice::Last => {
+                return Err(Stop::because(not_private(&directory, &stat, uid)));
             }
             Err(Errno::ENOENT) => {
-                let may_be = match index {
-                    0 => parent_is_private(kernel, directory, uid),
-                    _ => index == last || is_named_well(kernel, directory, uid),
+                let may_be = match choice {
+                    Choice::First => parent_is_private(kernel, &directory, uid),
+                    Choice::Named => is_well(),
+                    Choice::Last => true,
                 };
                 if !may_be {
                     continue;
                 }
                 if !make {
-                    if index == last {
-                        return Ok(place());
+                    if choice == Choice::Last {
+                        return Ok(place(directory));
                     }
                     continue;
                 }
-                match kernel.mkdir(directory, 0o700) {
-                    Ok(()) => {
-                        // A umask may have taken the owner's own rights.
-                        let _ = kernel.chmod(directory, 0o700);
-                        return Err(Stop::Again);
-                    }
-                    Err(Errno::EEXIST) => return Err(Stop::Again),
-                    Err(errno) if index == last => {
-                        return Err(Stop::failed("making", directory, errno));
+                match make_directory(kernel, &directory) {
+                    Ok(()) | Err(Errno::EEXIST) => return Err(Stop::Again),
+                    Err(errno) if choice == Choice::Last => {
+                        return Err(Stop::failed("making", &directory, errno));
                     }
                     // Read-only, full or not ours after all.
                     Err(_) => {}
                 }
             }
-            Err(errno) if index == last => {
-                return Err(Stop::failed("looking at", directory, errno));
+            Err(errno) if choice == Choice::Last => {
+                return Err(Stop::failed("looking at", &directory, errno));
             }
             _ => {}
         }
     }
-    Err(Stop::Again)
+    Err(match keeps_none {
+        Some(directory) => Stop::because(format!(
+            "the file system of {} does not keep locks",
+            directory.display()
+        )),
+        None => Stop::Again,
+    })
+}
+
+/// Makes a directory that is its user's alone.
+pub fn make_directory<K: RangeLocks>(kernel: &K, directory: &Path) -> Result<(), Errno> {
+    kernel.mkdir(directory, 0o700)?;
+    // A umask may have taken the owner's own rights.
+    let _ = kernel.chmod(directory, 0o700);
+    Ok(())
 }
 
 fn parent_is_private<K: RangeLocks>(kernel: &K, directory: &Path, uid: u32) -> bool {
@@ -208,26 +271,20 @@ fn not_private(directory: &Path, stat: &FileStat, uid: u32) -> String {
 }
 
 fn shared<K: RangeLocks>(kernel: &K) -> Result<Place, Stop> {
-    for (index, directory) in SHARED.into_iter().enumerate() {
-        let directory = Path::new(directory);
-        let Ok(stat) = kernel.lstat(directory) else {
-            continue;
-        };
-        // Sticky: nobody else removes or renames what is ours.
-        if stat.kind == FileKind::Directory && stat.uid == 0 && stat.mode & 0o1777 == 0o1777 {
-            return Ok(Place {
-                directory: directory.to_owned(),
-                prefix: SHARED_PREFIX,
-                choice: if index == 0 {
-                    Choice::First
-                } else {
-                    Choice::Last
-                },
-                last: None,
-            });
-        }
+    let directory = Path::new(SHARED);
+    let stat = kernel.lstat(directory);
+    let stat = stat.map_err(|errno| Stop::failed("looking at", directory, errno))?;
+    // Sticky: nobody else removes or renames what is ours.
+    if stat.kind == FileKind::Directory && stat.uid == 0 && stat.mode & 0o1777 == 0o1777 {
+        return Ok(Place {
+            directory: directory.to_owned(),
+            prefix: SHARED_PREFIX,
+            choice: Choice::First,
+            has_last: false,
+            instead: None,
+        });
     }
-    Err(Stop::because(
-        "there is no directory that all users may write to".to_owned(),
-    ))
+    Err(Stop::because(format!(
+        "{SHARED} is not a directory of root's that all users may write to"
+    )))
 }

@@ -18,7 +18,7 @@ pub const CLAIM: usize = 128;
 const MAGIC: &[u8; 8] = b"qshm\0in\x01";
 
 /// The parts of a header, a record and a claim.
-const NAME_AT: usize = 34;
+const NAME_AT: usize = 42;
 const PROGRAM_AT: usize = 24;
 const RESOURCE_AT: usize = 16;
 
@@ -28,6 +28,9 @@ pub struct Header {
     /// The file that was found to be the only one with locks of this registry. Another one with
     /// the same bytes is a copy. Zeros: not found yet.
     pub settled: (u64, u64),
+    /// For those who are in the last place alone: what was there then in place of a better one.
+    /// Zero: not known.
+    pub instead: u64,
     /// Where the locks are, for names that do not fit.
     pub numbers: u64,
     /// The name, or its beginning.
@@ -43,7 +46,8 @@ impl Header {
         Some(Self {
             settled: (number(bytes, 8), number(bytes, 16)),
             numbers: number(bytes, 24),
-            name: text(bytes, NAME_AT, short(bytes, 32), HEADER),
+            instead: number(bytes, 32),
+            name: text(bytes, NAME_AT, short(bytes, 40), HEADER),
         })
     }
 
@@ -55,7 +59,8 @@ impl Header {
         put(&mut bytes, 16, &self.settled.1.to_le_bytes());
         put(&mut bytes, 24, &self.numbers.to_le_bytes());
         let name = beginning(&self.name, HEADER - NAME_AT);
-        put(&mut bytes, 32, &(name.len() as u16).to_le_bytes());
+        put(&mut bytes, 32, &self.instead.to_le_bytes());
+        put(&mut bytes, 40, &(name.len() as u16).to_le_bytes());
         put(&mut bytes, NAME_AT, name.as_bytes());
         bytes
     }
@@ -213,6 +218,7 @@ mod tests {
     fn what_was_written_is_read() {
         let header = Header {
             settled: (1 << 40, 7),
+            instead: u64::MAX - 1,
             numbers: 0x1234_0000,
             name: "org.example.Logic ä".to_owned(),
         };
@@ -243,7 +249,7 @@ mod tests {
             ..Header::default()
         };
         let read = Header::parse(&header.bytes()).unwrap();
-        assert!(name.starts_with(&read.name) && read.name.len() >= 477);
+        assert!(name.starts_with(&read.name) && read.name.len() >= 469);
     }
 
     #[test]

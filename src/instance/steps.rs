@@ -2,10 +2,10 @@
 //! nobody forks, and again where somebody changes something meanwhile.
 
 use super::claim::{self, Attempt, Claim};
-use super::counter::Counter;
+use super::counter::{Counter, Uncounted};
 use super::file::At;
 use super::live;
-use super::name;
+use super::name::{self, NUMBERS};
 use super::number::{self, Held};
 use super::others::StillThere;
 use super::place::{self, Choice, Place};
@@ -24,39 +24,37 @@ const ATTEMPTS: usize = 32;
 
 impl<K: RangeLocks> Instance<K> {
     pub(super) fn take_number(&mut self, state: &mut State<K>, key: Option<&Key>) {
-        let counter = key.map(|key| match self.shared.scope {
-            Scope::User => Counter::attach(&self.kernel, self.shared.identity, key),
-            _ => Err("only the scope of a user goes with an old counter".to_owned()),
-        });
-        let counter = match counter {
+        let mut lowest = 0;
+        let counter = match key.map(|key| self.counter(key)) {
+            None => None,
             Some(Ok(counter)) => Some(counter),
-            Some(Err(reason)) => {
-                state.more().reason = reason;
+            Some(Err(uncounted)) => {
+                state.more().reason = uncounted.reason;
+                lowest = uncounted.lowest;
                 None
             }
-            None => None,
         };
         let taken = match &counter {
-            None => self.try_take(0),
-            Some(counter) => {
-                let taken = counter.update(|count| {
+            None => self.take_from(state, lowest),
+            Some(counter) => counter
+                .update(|count| {
                     let live = self.numbers_now();
                     let ours = live.unwrap_or(count.ours);
-                    // As an old build would: behind all who are there.
+                    // As an old build would: behind all who are there, or were when the last of
+                    // them came.
                     let lowest = match count.old {
                         0 => 0,
-                        old => old.saturating_add(ours),
+                        old => old.saturating_add(ours.max(count.ours)),
                     };
-                    let taken = self.try_take(lowest);
+                    let taken = self.take_from(state, lowest);
                     // Where they could not be counted, one is added at least, as old builds do.
                     let joined = taken.is_ok().then(|| ours.saturating_add(1));
                     (joined.or(live), taken)
-                });
-                taken.unwrap_or_else(|| {
-                    state.more().reason = counter.trouble();
-                    self.try_take(0)
                 })
-            }
+                .unwrap_or_else(|| {
+                    state.more().reason = counter.trouble();
+                    self.take_from(state, counter.sum())
+                }),
         };
         match taken {
             Ok((number, held)) => {
@@ -67,7 +65,7 @@ impl<K: RangeLocks> Instance<K> {
                 }
             }
             Err(reason) => {
-                self.number = private::take(self.pid);
+                self.number = private::take(self.kernel.getpid());
                 let text = format!(
                     "instances of {}: {reason}; its number is private",
                     self.shared.name
@@ -76,6 +74,25 @@ impl<K: RangeLocks> Instance<K> {
                 state.more().reason = reason;
             }
         }
+    }
+
+    fn counter(&self, key: &Key) -> Result<Counter<K>, Uncounted> {
+        match self.shared.scope {
+            Scope::User => Counter::attach(&self.kernel, self.shared.identity, key),
+            _ => Err(Uncounted {
+                reason: "only the scope of a user goes with an old counter".to_owned(),
+                lowest: 0,
+            }),
+        }
+    }
+
+    /// Takes a number behind those of old builds, unless they count more than there can be.
+    fn take_from(&self, state: &mut State<K>, lowest: u32) -> Result<(u32, Held), String> {
+        if lowest < NUMBERS {
+            return self.try_take(lowest);
+        }
+        state.more().reason = format!("the old counter says {lowest}, which can't be");
+        self.try_take(0)
     }
 
     fn try_take(&self, lowest: u32) -> Result<(u32, Held), String> {
@@ -163,7 +180,7 @@ impl<K: RangeLocks> Instance<K> {
 
     fn record(&self) -> Record {
         Record {
-            pid: self.pid,
+            pid: self.kernel.getpid(),
             pid_namespace: self.kernel.pid_namespace(),
             uid: self.kernel.geteuid(),
             since: self.since,

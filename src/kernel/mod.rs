@@ -22,10 +22,10 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, SemStat,
-    ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, Process,
+    Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 /// The size of what [`Kernel::hold`] maps, in bytes.
@@ -139,6 +139,13 @@ pub trait Kernel: Clone {
     /// Fills a segment that this process has attached, `size` bytes long, with zeros.
     fn shm_clear(&self, address: usize, size: usize);
 
+    /// The first eight bytes of a segment that this process has attached, which may be smaller
+    /// but is always a page: one atomic load.
+    fn shm_load(&self, address: usize) -> u64;
+
+    /// One atomic store of the same.
+    fn shm_store(&self, address: usize, value: u64);
+
     /// The id of the semaphore set that a key leads to: semget(2) with no flags, which needs no
     /// permission.
     fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno>;
@@ -186,35 +193,47 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_SETLK` of `length` bytes from `start` on, which need not exist: locks of the
-    /// open file, apart from those of [`flock`](Self::flock). To take them exclusively the file
-    /// must be open for writing. `Wait` as with flock.
-    fn range_lock(
-        &self,
-        _fd: Fd,
-        _range: (u64, u64),
-        _lock: FileLock,
-        _wait: Wait,
-    ) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_SETLK` of a range, which need not exist: locks of the open file, apart from
+    /// those of [`flock`](Self::flock). To take them exclusively the file must be open for
+    /// writing. `Wait` as with flock: `EAGAIN` where another open file has some of it locked.
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: the first byte of a range that another open
-    /// file has locked.
-    fn range_locked(&self, _fd: Fd, _range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: one of the locks of other open files that
+    /// overlap, shared ones too; `None` if there is none.
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
 
     /// open(2) of the file of a POSIX object, as [`open`](Self::open), for writing too if asked.
     fn named_open(&self, _path: &Path, _write: bool) -> Result<Fd, Errno> {
         Err(Errno::ENOSYS)
     }
 
-    /// The same, and flock(2), exclusively. Where somebody else has that lock the file is closed
-    /// again and the two are repeated: whoever has the lock must be able to tell from
-    /// [`named_alone`](Self::named_alone) that nobody uses the file.
+    /// Opens the file behind a descriptor anew for reading and writing, unlinked or not:
+    /// open(2) of `/proc/self/fd/N`.
+    fn named_reopen(&self, _fd: Fd) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// Says that this process is about to open a file only in order to look at it, until the
+    /// descriptor that this returns is closed: open(2) of the file's directory and a shared lock,
+    /// `F_OFD_SETLK`, at a position that the file's name gives. Nobody can keep others from that,
+    /// since a directory can't be opened for writing.
+    fn announce(&self, _path: &Path) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// [`named_open`](Self::named_open), and flock(2), exclusively; announced, see
+    /// [`announce`](Self::announce), until the lock is taken. Where somebody else has that lock the
+    /// file is closed again and the two are repeated: whoever has the lock must be able to tell
+    /// from [`named_alone`](Self::named_alone) that nobody uses the file.
     fn named_open_locked(&self, path: &Path, write: bool, _wait: Wait) -> Result<Fd, Errno> {
         self.named_open(path, write)
+    }
+
+    /// close(2) of what `named_open_locked` or [`named_make`](Self::named_make) opened, after
+    /// giving its lock back: a child that another thread has forked meanwhile has the open file,
+    /// too, and would keep the lock.
+    fn named_close(&self, fd: Fd) {
+        self.close(fd);
     }
 
     /// Makes an object's file, open for writing, with `size` bytes that begin with `content`, with
@@ -224,17 +243,14 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
-    /// Whether nobody else has this file open or mapped, on the whole machine, in any PID
-    /// namespace: fcntl(2) `F_SETLEASE`, given back at once. Asked again for as long as `wait`
-    /// says. Only the owner of the file and root may ask.
-    fn named_alone(&self, _fd: Fd, _wait: Wait) -> Result<bool, Errno> {
+    /// Whether nobody else has the file of this path, which `fd` is, open or mapped, on the whole
+    /// machine, in any PID namespace: fcntl(2) `F_SETLEASE`, given back at once. Only the owner of
+    /// the file and root may ask.
+    ///
+    /// Asked again for as long as `wait` says while somebody is announced who only looks, and for
+    /// the moment that the end of a process takes.
+    fn named_alone(&self, _fd: Fd, _path: &Path, _wait: Wait) -> Result<bool, Errno> {
         Err(Errno::ENOSYS)
-    }
-
-    /// Whether a process that this user may look into has a descriptor of the file:
-    /// `/proc/PID/fd`. Much faster than the maps.
-    fn is_open_elsewhere(&self, _file: &FileStat) -> bool {
-        false
     }
 
     /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.
@@ -298,6 +314,13 @@ pub trait Kernel: Clone {
     /// futex(2) `FUTEX_WAIT` for as long as the lower half of a word is `low`; at most `time`.
     fn word_wait(&self, _address: usize, _low: u32, _time: Duration) {}
 
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). Not to be nested, nor to wait in. A kernel that models no
+    /// fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
+
     /// Time that only goes on: clock_gettime(2) `CLOCK_MONOTONIC`. In a kernel without a clock it
     /// stands still.
     fn clock(&self) -> Duration {
@@ -343,19 +366,40 @@ pub trait Kernel: Clone {
     }
 
     /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
-    /// at. For diagnosis only, as the next two; a kernel that can't tell says nothing.
+    /// at. For diagnosis only, as the next ones; a kernel that can't tell says nothing.
     fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {
         None
     }
 
-    /// What `/proc/sysvipc/sem` says of a semaphore's owner and mode.
-    fn sem_peek(&self, _id: IpcId) -> Option<IpcPerm> {
+    /// What `/proc/sysvipc/sem` says of a semaphore, with its value and last user where these may
+    /// be read.
+    fn sem_peek(&self, _id: IpcId) -> Option<SemaphoreRow> {
         None
     }
 
     /// The processes that are attached to a segment, as far as `/proc` shows them.
     fn attached_processes(&self, _id: IpcId) -> Vec<Process> {
         Vec::new()
+    }
+
+    /// The processes that have a file open or mapped, as far as `/proc` shows them.
+    fn processes_of_file(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The process of this pid, as far as `/proc` shows it.
+    fn process(&self, _pid: i32) -> Option<Process> {
+        None
+    }
+
+    /// The processes that hold the exclusive flock(2) of a file: `/proc/locks`.
+    fn flock_holders(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The first bytes of a file, at most so many: pread(2).
+    fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
+        Err(Errno::ENOSYS)
     }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).

@@ -3,34 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Errno, Fd, Kernel};
-
-/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
-/// lie far behind a file's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Range {
-    /// The first byte.
-    pub start: u64,
-    /// How many bytes.
-    pub length: u64,
-}
-
-impl Range {
-    /// `length` bytes from `start`.
-    pub fn new(start: u64, length: u64) -> Self {
-        Self { start, length }
-    }
-
-    /// The first byte behind it.
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.length)
-    }
-
-    /// Whether both have a byte in common.
-    pub fn overlaps(&self, other: &Range) -> bool {
-        self.start < other.end() && other.start < self.end()
-    }
-}
+use super::{Errno, Fd, FileStat, Kernel, Range};
 
 /// A lock that some process on the machine holds, on whichever file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +44,17 @@ pub trait RangeLocks: Kernel {
     /// a symbolic link is anywhere on the way.
     fn open_direct(&self, path: &Path, how: OpenDirect) -> Result<Fd, Errno>;
 
+    /// Which directory a path leads to, and when it was last changed in any way, also by what was
+    /// made or removed in it: device, inode number, `stx_ctime` in nanoseconds; statx(2), which
+    /// follows no symbolic link at the end.
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno>;
+
+    /// Whether [`keep`](Self::keep) keeps locks of files in this directory, whose status is known;
+    /// see mmap(2) and, on why not, `overlayfs.rst` of the kernel. Tried once for each directory.
+    fn keeps_locks(&self, _directory: &Path, _stat: &FileStat) -> bool {
+        true
+    }
+
     /// Makes an empty file with just this mode and this group, or none at all: one that the group
     /// can't open would keep its members out for good. As [`Kernel::open_new_shared`] otherwise.
     ///
@@ -82,23 +66,16 @@ pub trait RangeLocks: Kernel {
         Ok(())
     }
 
-    /// `F_OFD_SETLK` with `F_WRLCK`: `EAGAIN` where another description has some of it locked.
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_SETLK` with `F_UNLCK`.
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_GETLK` with `F_WRLCK`: one of the locks of other descriptions that overlap, `None`
-    /// if there is none.
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
-
     /// All locks of this kind on the machine that lie in the range, on whichever file, also on
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
     /// Those of the files (device and inode number) that such a process has mapped which this one
-    /// may look at: `/proc/PID/maps`. Slow.
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)>;
+    /// may look at, as root where it acts for a user: `/proc/PID/maps`. Slow.
+    ///
+    /// # Errors
+    /// Such as `EMFILE`: it could not be looked at at all.
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
 
     /// Lets a mapping hold the description as well, also when the descriptor is closed: mmap(2)
     /// with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`. The address.
@@ -114,18 +91,11 @@ pub trait RangeLocks: Kernel {
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
+    /// A number that is another one in every forked child than in its parent, also where both have the
+    /// same pid, in two PID namespaces.
+    fn generation(&self) -> u32 {
+        self.getpid() as u32
     }
-
-    /// The first eight bytes of a segment that this process has attached, which may be smaller
-    /// but is always a page: one atomic load.
-    fn shm_load(&self, address: usize) -> u64;
-
-    /// One atomic store of the same.
-    fn shm_store(&self, address: usize, value: u64);
 
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileLock, IpcKey, Kernel, Open, Wait};
+use crate::kernel::{Errno, Fd, FileLock, IpcKey, Kernel, Open, Range, Wait};
 use crate::key;
 use crate::trouble::Step;
 
@@ -37,8 +37,8 @@ impl Sharing {
 
 /// The byte that the users of a semaphore lock where the file is the segment's as well: that of
 /// the project id, since each leads to another semaphore.
-fn users(project: u8) -> (u64, u64) {
-    (project.into(), 1)
+fn users(project: u8) -> Range {
+    Range::new(project.into(), 1)
 }
 
 pub(super) fn open_existing<K: Kernel>(

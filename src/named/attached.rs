@@ -8,6 +8,7 @@ use crate::trouble::{Obstacle, Step, Trouble};
 
 use super::enter::{self, Joined, Made};
 use super::file::File;
+use super::glance::Glance;
 use super::look::ATTACHED;
 use super::semaphore::{self, Semaphore};
 
@@ -141,6 +142,10 @@ impl Attached {
             // At the latest the next one clears up.
             Err(_) => File::lock(actor, path, false, Step::Segment).unwrap_or(None),
         };
+        if file.is_none() && semaphore.is_none() {
+            // Somebody removed the segment, and left the semaphore of a crash.
+            semaphore::clear(actor, &self.place);
+        }
         let Some(file) = file.filter(|file| file.stat.same_file(&self.stat)) else {
             return Left::Others(semaphore);
         };
@@ -168,13 +173,12 @@ impl Attached {
     /// Whether somebody is attached, of the file that is at the path now. Of two that leave at the
     /// same time the later one sees nobody any more.
     fn has_others<K: Kernel>(&self, kernel: &K) -> bool {
-        let Ok(fd) = kernel.named_open(&self.place.segment, false) else {
+        let Ok(glance) = Glance::at(kernel, &self.place.segment, false) else {
             return false;
         };
-        let here = kernel.fstat(fd).is_ok_and(|now| now.same_file(&self.stat));
-        let others = !here || kernel.range_locked(fd, ATTACHED) != Ok(None);
-        kernel.close(fd);
-        others
+        let now = kernel.fstat(glance.fd);
+        let here = now.is_ok_and(|now| now.same_file(&self.stat));
+        !here || kernel.range_holder(glance.fd, ATTACHED) != Ok(None)
     }
 }
 

@@ -5,6 +5,8 @@
 //! with a semaphore may set its value; who is the last to leave removes it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::actor::Actor;
@@ -15,8 +17,10 @@ use crate::place::{Place, Places};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 use super::counter;
-use super::file::{File, perm_of};
+use super::file::{File, Others, perm_of};
+use super::glance::Glance;
 use super::handle::Handle;
+use super::inquiry::Inquiry;
 use super::lock;
 use super::slots;
 use super::word::{HeldBy, Word, image};
@@ -48,6 +52,8 @@ pub(crate) enum Role {
 pub(crate) struct Semaphore<K: Kernel> {
     kernel: K,
     fd: Fd,
+    /// Whether somebody stands in for the dead by that.
+    busy: Arc<AtomicBool>,
     pid: i32,
     place: Place,
     stat: FileStat,
@@ -73,7 +79,10 @@ impl<K: Kernel> Semaphore<K> {
             place.make_directory(actor)?;
             if let Some(file) = File::lock(actor, path, true, Step::Semaphore)? {
                 // Root's leftover is in the way of the user for whom this process of root's acts.
-                if actor.identity.acting_as_root && !is_ours(actor, &file) && is_unused(&file)? {
+                if actor.identity.acting_as_root
+                    && !is_ours(actor, &file)
+                    && is_unused(place, &file)?
+                {
                     file.unlink();
                     continue;
                 }
@@ -102,7 +111,8 @@ impl<K: Kernel> Semaphore<K> {
         role: Role,
         page: Option<usize>,
     ) -> Result<Self, Trouble> {
-        let handle = Self::enter(actor, &file, role, page).inspect_err(|_| {
+        let busy = Arc::default();
+        let handle = Self::enter(actor, place, &file, role, page, &busy).inspect_err(|_| {
             if file.made {
                 file.unlink();
             }
@@ -115,6 +125,7 @@ impl<K: Kernel> Semaphore<K> {
             stat: file.stat,
             handle,
             role,
+            busy,
             fd: file.into_fd(),
         })
     }
@@ -122,16 +133,18 @@ impl<K: Kernel> Semaphore<K> {
     /// Becomes one of the users of a file's semaphore, and puts right what the dead left in it.
     fn enter(
         actor: &Actor<K>,
+        place: &Place,
         file: &File<K>,
         role: Role,
         page: Option<usize>,
+        busy: &Arc<AtomicBool>,
     ) -> Result<Handle, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
         if !is_ours(actor, file) {
             return Err(Trouble::InTheWay(foreign(file)));
         }
-        let alone = file.made || is_unused(file)?;
+        let alone = file.made || is_unused(place, file)?;
         let whole = file.stat.size >= image(0).len() as u64;
         // Somebody truncated it. Who uses it gets a SIGBUS; we don't.
         if !whole && !alone {
@@ -144,21 +157,23 @@ impl<K: Kernel> Semaphore<K> {
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
+        let path = file.path.clone();
+        let inquiry = Inquiry::new(kernel, path, file.stat, file.fd, Arc::clone(busy));
         if !alone {
             // The slot may be that of somebody who died.
-            if lock::give_back(kernel, handle) {
+            if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
             }
-            counter::take_over(kernel, handle, file.fd);
+            counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, file);
+            set_right(actor, handle, role, whole, &inquiry, file);
         } else if let Role::Counter {
             initial,
             reset: true,
         } = role
         {
-            counter::reset(kernel, handle, file.fd, initial);
+            counter::reset(kernel, handle, &inquiry, initial);
         }
         Ok(handle)
     }
@@ -170,10 +185,16 @@ impl<K: Kernel> Semaphore<K> {
 
     /// The descriptor, for asking about the slots of others; none if the application has closed
     /// it.
-    pub fn fd(&self) -> Option<Fd> {
+    fn fd(&self) -> Option<Fd> {
         let now = self.kernel.fstat(self.fd);
         now.is_ok_and(|now| now.same_file(&self.stat))
             .then_some(self.fd)
+    }
+
+    /// For asking about the slots of others while one waits.
+    pub fn inquiry(&self) -> Inquiry<K> {
+        let (path, busy) = (self.path().to_owned(), Arc::clone(&self.busy));
+        Inquiry::new(&self.kernel, path, self.stat, self.fd, busy)
     }
 
     /// Where its file is.
@@ -205,11 +226,13 @@ impl<K: Kernel> Semaphore<K> {
         let owes = matches!(self.role, Role::Counter { .. })
             && counter::owes(&self.kernel, self.handle)
             && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
-        if !owes {
-            self.kernel.retire(self.handle.address(), SIZE);
-        }
+        // The descriptor first: without the slot, which goes with the mapping, it would look like a
+        // process of Qt.
         if let Some(fd) = fd {
             self.kernel.close(fd);
+        }
+        if !owes {
+            self.kernel.retire(self.handle.address(), SIZE);
         }
         if !owes {
             clear(actor, &self.place);
@@ -245,15 +268,15 @@ fn is_ours<K: Kernel>(actor: &Actor<K>, file: &File<K>) -> bool {
 }
 
 /// Whether nobody uses the semaphore of a file that is locked.
-fn is_unused<K: Kernel>(file: &File<K>) -> Result<bool, Trouble> {
-    Ok(file.locked(slots::ALL)?.is_none() && !file.is_used_by_others())
+fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> {
+    Ok(file.locked(slots::ALL)?.is_none() && file.others(place) == Others::None)
 }
 
 /// Whether anybody of ours but the user of this slot uses the semaphore.
 fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
     slots::around(handle.slot())
         .into_iter()
-        .any(|range| kernel.range_locked(fd, range) != Ok(None))
+        .any(|range| kernel.range_holder(fd, range) != Ok(None))
 }
 
 /// Takes a slot, and maps the semaphore through the open file that has it.
@@ -273,13 +296,20 @@ fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Han
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+fn set_right<K: Kernel>(
+    actor: &Actor<K>,
+    handle: Handle,
+    role: Role,
+    whole: bool,
+    inquiry: &Inquiry<K>,
+    file: &File<K>,
+) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
-    if let HeldBy::Slot(_) = was.holder() {
+    if was.holder() != HeldBy::Unknown && role == Role::Lock {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    counter::settle_alone(kernel, handle, file.fd);
+    counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
         Role::Lock => Some(1),
         Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
@@ -300,22 +330,21 @@ pub(crate) fn died_inside(path: &Path) -> String {
 /// semaphore then. Says whether there is one.
 pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     let kernel = &actor.kernel;
-    let Ok(fd) = kernel.named_open(path_of(place), true) else {
+    let Ok(glance) = Glance::at(kernel, path_of(place), true) else {
         return false;
     };
-    let usable = kernel.fstat(fd).is_ok_and(|stat| {
+    let usable = kernel.fstat(glance.fd).is_ok_and(|stat| {
         actor.options.access.trusts_file(&actor.identity, &stat)
             && stat.size >= image(0).len() as u64
     });
     if usable {
-        if let Ok(address) = kernel.map(fd, SIZE, false) {
+        if let Ok(address) = kernel.map(glance.fd, SIZE, false) {
             if Word(kernel.word(address)).value() == 0 {
                 kernel.word_wait(address, 0, COURTESY);
             }
             kernel.unmap(address, SIZE);
         }
     }
-    kernel.close(fd);
     usable
 }
 
@@ -328,7 +357,7 @@ pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
     let locked = File::lock(actor, path_of(place), false, Step::Semaphore);
     if let Ok(Some(file)) = locked {
-        if is_unused(&file).unwrap_or(false) {
+        if is_unused(place, &file).unwrap_or(false) {
             file.unlink();
         }
     }

@@ -273,6 +273,8 @@ void obey(const std::string &line)
         say(setrlimit(RLIMIT_NOFILE, &limit) == 0 ? first + " left" : "failed");
     } else if (command == "fork") {
         say(forkChild());
+    } else if (command == "fork-in-namespace") {
+        say(unshare(CLONE_NEWPID) == 0 ? forkChild() : "failed");
     } else if (command == "spawn") {
         say(spawnProgram());
     } else if (command == "exec") {

@@ -15,10 +15,13 @@ usage: run-qt-suite.sh --qt 5|6.8 [options]
   --preload FILE   what replaces the classes: a library to preload
   --tests "a b"    of: qsharedmemory qsystemsemaphore (default: both), and qnativeipckey in 6.8
   --only "f g"     only these test functions, each in its own process
+  --not "f g"      without these test functions
   --unskip         takes out the two QSKIPs "unstable: QTBUG-25655" and "disabled"
   --uid N          runs the tests as this user (root only)
   --repeat N       runs N times, and says which functions are flaky
   --timeout S      seconds for a test program (default 300)
+  --programs DIR   where programs are kept: built if they are not there
+  --prepare        only fetches the sources and builds the programs
   --work DIR       where sources are kept and programs are built
                    (default: target/qt-suite; other users must be able to reach it, and for
                    6.8 it must be in this repository or in /tmp)
@@ -37,7 +40,7 @@ die() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 arguments=("$@")
-qt='' link='' preload='' tests=default only='' unskip=0 uid='' repeat=1 timeout=300
+qt='' link='' preload='' tests=default only='' not='' programs='' prepare=0 unskip=0 uid='' repeat=1 timeout=300
 work=$here/../../target/qt-suite
 while [ $# -gt 0 ]; do
     case $1 in
@@ -46,6 +49,9 @@ while [ $# -gt 0 ]; do
     --preload) preload=$2 && shift ;;
     --tests) tests=$2 && shift ;;
     --only) only=$2 && shift ;;
+    --not) not=$2 && shift ;;
+    --programs) programs=$2 && shift ;;
+    --prepare) prepare=1 ;;
     --unskip) unskip=1 ;;
     --uid) uid=$2 && shift ;;
     --repeat) repeat=$2 && shift ;;
@@ -111,20 +117,23 @@ fetch() {
 isolated=${QSHM_SUITE_ISOLATED:-0}
 if [ "$isolated" = 0 ]; then
     fetch
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$(id -u)" = 0 ] && [ $prepare = 0 ]; then
         QSHM_SUITE_ISOLATED=1 exec unshare --mount --ipc --pid --fork --kill-child --mount-proc \
             --propagation private bash "$here/$(basename "$0")" "${arguments[@]}"
     fi
-    echo "# not root: no private IPC namespace, only an own TMPDIR"
+    [ "$(id -u)" = 0 ] || echo "# not root: no private IPC namespace, only an own TMPDIR"
 else
     mount -t tmpfs -o mode=1777 tmpfs /dev/shm || die 2 "no /dev/shm of its own"
 fi
 
 # --------------------------------------------------------------------- build
-build=$(mktemp -d "$work/build-XXXXXX")
+# What is built, and what a run makes of it.
+out=$(mktemp -d "$work/run-XXXXXX")
+trap 'rm -rf "$out"' EXIT
+build=${programs:-$out}
 mkdir -p "$build/shim/private" "$build/bin"
-chmod 755 "$build" "$build/bin"
-trap 'rm -rf "$build"' EXIT
+chmod 755 "$out" "$build" "$build/bin"
+build=$(cd "$build" && pwd)
 
 # The tests use private headers, which may not be there: what they need of them, made from what is
 # public.
@@ -145,8 +154,8 @@ else
     headers=/usr/include/$triple/qt6 found=$trixie$headers moc=/usr/lib/qt6/libexec/moc
     in=("$root/scripts/in-trixie")
     loader=$(cd "$trixie" && ls -d lib64/ld-linux-*.so.* lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
-    libraries=(-lQt6Test -lQt6Core "-Wl,--dynamic-linker=$trixie/$loader" -Wl,--disable-new-dtags
-        "-Wl,-rpath,$trixie/usr/lib/$triple")
+    libraries=(-lQt6Test -lQt6Core -Xlinker --dynamic-linker="$trixie/$loader"
+        -Xlinker --disable-new-dtags -Xlinker -rpath="$trixie/usr/lib/$triple")
     printf '#define QT_FEATURE_posix_shm 1\n#define QT_FEATURE_sysv_shm 1\n' \
         >"$build/shim/private/qtcore-config_p.h"
     mkdir -p "$build/shim/QtTest/private"
@@ -166,20 +175,28 @@ compile() { # source program [moc output]
         "$1" -o "$build/bin/$2" $link "${libraries[@]}"
 }
 
-cp -r "$sources/$folder" "$build/tests" || die 2 "no sources"
-if [ $unskip = 1 ]; then
-    sed -i -e '/QSKIP("This test is unstable: QTBUG-25655");/d' -e '/QSKIP("disabled");/d' \
-        "$build/tests/qsharedmemory/tst_qsharedmemory.cpp"
-fi
-for test in $tests; do
-    [ -e "$build/tests/$test/tst_$test.cpp" ] || usage
-    for helper in $helpers; do
-        if [ "${helper%/*}" = "$test" ]; then
-            compile "$build/tests/$helper/main.cpp" "${helper#*/}_helper" || die 2 "$helper does not build"
-        fi
+build_all() {
+    local test helper
+    cp -r "$sources/$folder" "$build/tests" || die 2 "no sources"
+    if [ $unskip = 1 ]; then
+        sed -i -e '/QSKIP("This test is unstable: QTBUG-25655");/d' -e '/QSKIP("disabled");/d' \
+            "$build/tests/qsharedmemory/tst_qsharedmemory.cpp"
+    fi
+    for test in $tests; do
+        [ -e "$build/tests/$test/tst_$test.cpp" ] || usage
+        for helper in $helpers; do
+            if [ "${helper%/*}" = "$test" ]; then
+                compile "$build/tests/$helper/main.cpp" "${helper#*/}_helper" ||
+                    die 2 "$helper does not build"
+            fi
+        done
+        compile "$build/tests/$test/tst_$test.cpp" "tst_$test" "tst_$test.moc" ||
+            die 2 "tst_$test does not build"
     done
-    compile "$build/tests/$test/tst_$test.cpp" "tst_$test" "tst_$test.moc" || die 2 "tst_$test does not build"
-done
+    touch "$build/.built"
+}
+[ -e "$build/.built" ] || build_all
+[ $prepare = 0 ] || exit 0
 echo "# Qt $version, tests of $(cat "$sources/.done"), as ${uid:-$(id -u)}, replaced by: ${link:-${preload:-nothing}}"
 
 # ----------------------------------------------------------------------- run
@@ -187,7 +204,7 @@ as=()
 [ -z "$uid" ] || as=(setpriv --reuid "$uid" --regid "$uid" --clear-groups)
 
 fresh() { # a fresh TMPDIR and no IPC objects
-    run=$build/run.$RANDOM$RANDOM
+    run=$out/run.$RANDOM$RANDOM
     mkdir -m 700 "$run"
     [ -z "$uid" ] || chown "$uid:$uid" "$run"
     [ "$isolated" = 0 ] || { ipcrm --all && find /dev/shm -mindepth 1 -delete; }
@@ -245,7 +262,7 @@ tell() { # test function results-file
 }
 
 one() { # test: runs its program, then by themselves the functions that it did not reach
-    local program=tst_$1 all results=$build/$1.results function last status=- started=$SECONDS missing
+    local program=tst_$1 all results=$out/$1.results function last status=- started=$SECONDS missing
     fresh
     all=$(execute 60 "./$program" -functions 2>/dev/null | sed -n 's/()$//p')
     [ -n "$all" ] || die 2 "$program does not start"
@@ -253,7 +270,12 @@ one() { # test: runs its program, then by themselves the functions that it did n
     if [ -n "$only" ]; then
         all=$(grep -xF "$(tr ' ' '\n' <<<"$only")" <<<"$all")
     else
-        execute "$timeout" "./$program" -o "$run/.results,txt" -maxwarnings 0 >"$build/$1.log" 2>&1
+        local some=()
+        if [ -n "$not" ]; then
+            all=$(grep -vxF "$(tr ' ' '\n' <<<"$not")" <<<"$all")
+            mapfile -t some <<<"$all"
+        fi
+        execute "$timeout" "./$program" -o "$run/.results,txt" -maxwarnings 0 "${some[@]}" >"$out/$1.log" 2>&1
         status=$?
         cat "$run/.results" >>"$results"
         if ! grep -q '^Totals:' "$results"; then
@@ -269,7 +291,7 @@ one() { # test: runs its program, then by themselves the functions that it did n
     done)
     for function in $missing; do
         fresh
-        execute 160 "./$program" -o "$run/.results,txt" -maxwarnings 0 "$function" >"$build/$1.log" 2>&1
+        execute 160 "./$program" -o "$run/.results,txt" -maxwarnings 0 "$function" >"$out/$1.log" 2>&1
         status=$?
         grep -q '^Totals:' "$run/.results" ||
             echo "FAIL!  : tst_X::$function() did not end in order: exit status $status" >>"$results"

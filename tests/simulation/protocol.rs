@@ -1,6 +1,7 @@
 //! qshm's own classes on the simulated machine: the guarantees G1 to G5 under every
 //! interleaving of two processes and under random ones of more, with kills.
 
+mod accounts;
 mod in_the_way;
 mod judge;
 mod many_processes;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use super::super::range_locks::{HeldRange, Range};
+use super::super::Range;
+use super::super::range_locks::HeldRange;
 
 /// How often a table is read that does not come in one piece.
 const READS: usize = 5;

@@ -30,6 +30,12 @@ pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
 }
 
+pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
+    let path = format!("/proc/self/fd/{fd}");
+    let flags = access(true) | OFlag::O_NONBLOCK;
+    Ok(nix_open(path.as_str(), flags, Mode::empty())?.into_raw_fd())
+}
+
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
@@ -69,7 +75,8 @@ pub fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
 fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno> {
     let raw = fd.as_raw_fd();
     kernel.flock(raw, FileLock::Exclusive, Wait::No)?;
-    if new.mode != 0o600 || kernel.fstat(raw)?.mode & 0o777 != new.mode {
+    let as_it_is = new.mode == 0o600 && new.group.is_none();
+    if !as_it_is || kernel.fstat(raw)?.mode & 0o777 != new.mode {
         finish_shared(kernel, raw, new.mode, new.group);
     }
     let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
@@ -112,54 +119,13 @@ fn reserve(fd: Fd, size: libc::off_t) -> Result<bool, Errno> {
     Ok(true)
 }
 
-fn record(range: (u64, u64), kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: range.0 as libc::off_t,
-        l_len: range.1 as libc::off_t,
-        // F_OFD_* wants it to be 0.
-        l_pid: 0,
-    }
-}
-
-pub fn range_lock(fd: Fd, range: (u64, u64), lock: FileLock) -> Result<(), Errno> {
-    let kind = match lock {
-        FileLock::Shared => libc::F_RDLCK,
-        FileLock::Exclusive => libc::F_WRLCK,
-        FileLock::Unlock => libc::F_UNLCK,
-    };
-    let record = record(range, kind);
-    // SAFETY: the kernel reads `record`, which lives here, and checks the descriptor.
-    let answer = check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const record) });
-    match answer {
-        Err(Errno::EACCES) => Err(Errno::EAGAIN),
-        answer => answer.map(drop),
-    }
-}
-
-pub fn range_locked(fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
-    let mut record = record(range, libc::F_WRLCK);
-    // SAFETY: the kernel reads and fills `record`, which lives here, and checks the descriptor.
-    check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) })?;
-    let free = record.l_type == libc::F_UNLCK as libc::c_short;
-    Ok((!free).then_some(record.l_start as u64))
-}
-
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
-pub fn lease(fd: Fd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
+pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; length];
+    // SAFETY: the kernel writes at most `length` bytes into the vector, which has them.
+    let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), length, 0) };
+    let read = usize::try_from(read).map_err(|_| Errno::last())?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {

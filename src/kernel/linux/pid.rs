@@ -6,30 +6,61 @@
 //! Linux 4.14); where it can't, each call asks.
 
 use std::ptr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use once_cell::sync::Lazy;
 
-static REMEMBERED: Lazy<Option<&'static AtomicI32>> = Lazy::new(wiped_on_fork);
+/// What is zero again in every forked child.
+#[derive(Debug)]
+struct Wiped {
+    pid: AtomicI32,
+    generation: AtomicU32,
+}
+
+static REMEMBERED: Lazy<Option<&'static Wiped>> = Lazy::new(wiped_on_fork);
 
 /// getpid(2).
 pub fn current() -> i32 {
     let Some(remembered) = *REMEMBERED else {
         return std::process::id() as i32;
     };
-    match remembered.load(Ordering::Relaxed) {
+    match remembered.pid.load(Ordering::Relaxed) {
         0 => {
             let pid = std::process::id() as i32;
-            remembered.store(pid, Ordering::Relaxed);
+            remembered.pid.store(pid, Ordering::Relaxed);
             pid
         }
         pid => pid,
     }
 }
 
-/// A zero on a page of its own that is zero again in every forked child.
-fn wiped_on_fork() -> Option<&'static AtomicI32> {
-    let length = size_of::<AtomicI32>();
+/// How many generations of forked children this process is from the first that asked, and one more:
+/// another number than that of any process that it comes from. Where no page is wiped, the pid.
+pub fn generation() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let Some(remembered) = *REMEMBERED else {
+        return std::process::id();
+    };
+    match remembered.generation.load(Ordering::Relaxed) {
+        0 => {
+            let new = LAST.load(Ordering::Relaxed) + 1;
+            let first = remembered.generation.compare_exchange(
+                0,
+                new,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            // Of several threads that ask at once all get the same.
+            LAST.store(new, Ordering::Relaxed);
+            first.map_or_else(|first| first, |_| new)
+        }
+        generation => generation,
+    }
+}
+
+/// Zeros on a page of its own.
+fn wiped_on_fork() -> Option<&'static Wiped> {
+    let length = size_of::<Wiped>();
     // SAFETY: a new private mapping, written by nobody else, never unmapped, aligned to a page
     // and zero; madvise gets exactly that mapping.
     unsafe {
@@ -48,21 +79,23 @@ fn wiped_on_fork() -> Option<&'static AtomicI32> {
             libc::munmap(page, length);
             return None;
         }
-        Some(&*page.cast::<AtomicI32>())
+        Some(&*page.cast::<Wiped>())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::current;
+    use super::{current, generation};
 
     #[test]
     fn a_forked_child_knows_that_it_is_another_process() {
         assert_eq!(current(), std::process::id() as i32);
+        let own = generation();
+        assert_eq!(generation(), own);
         // SAFETY: the child only compares two numbers and ends without running destructors.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let right = current() == std::process::id() as i32;
+            let right = current() == std::process::id() as i32 && generation() != own;
             // SAFETY: ends the child at once.
             unsafe { libc::_exit(i32::from(!right)) };
         }

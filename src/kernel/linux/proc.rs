@@ -4,98 +4,13 @@
 //! decisions it only adds to what is known otherwise.
 
 use std::collections::HashSet;
-use std::ffi::CString;
 use std::fs::{self, DirEntry};
+use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{Mode, fstatat};
-
+use super::super::FileStat;
 use super::super::range_locks::MappedBy;
-use super::super::{Errno, FileStat, IpcId, IpcPerm, Process, ShmStat};
-
-/// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
-fn row(name: &str, id: IpcId) -> Option<Vec<i64>> {
-    let table = fs::read_to_string(format!("/proc/sysvipc/{name}")).ok()?;
-    table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace().enumerate();
-        // The third column is octal.
-        let fields: Vec<i64> = fields
-            .by_ref()
-            .map_while(|(column, text)| {
-                i64::from_str_radix(text, if column == 2 { 8 } else { 10 }).ok()
-            })
-            .collect();
-        (fields.get(1) == Some(&i64::from(id))).then_some(fields)
-    })
-}
-
-fn perm(row: &[i64], uid_column: usize) -> Option<IpcPerm> {
-    let at = |column: usize| row.get(column).map(|number| *number as u32);
-    Some(IpcPerm {
-        uid: at(uid_column)?,
-        gid: at(uid_column + 1)?,
-        cuid: at(uid_column + 2)?,
-        cgid: at(uid_column + 3)?,
-        mode: at(2)? & 0o777,
-    })
-}
-
-pub fn shm_peek(id: IpcId) -> Option<ShmStat> {
-    let row = row("shm", id)?;
-    let at = |column: usize| row.get(column).copied();
-    Some(ShmStat {
-        perm: perm(&row, 7)?,
-        size: at(3)? as usize,
-        creator_pid: at(4)? as i32,
-        last_pid: at(5)? as i32,
-        attached: at(6)? as u64,
-        removed: at(2)? & 0o1000 != 0,
-        changed: at(13)?,
-    })
-}
-
-pub fn sem_peek(id: IpcId) -> Option<IpcPerm> {
-    perm(&row("sem", id)?, 4)
-}
-
-/// The processes whose memory maps name the segment: a System V mapping has the segment's id in
-/// the inode column.
-pub fn attached_processes(id: IpcId) -> Vec<Process> {
-    let id = id.to_string();
-    let is_mapping = |line: &str| {
-        let mut fields = line.split_ascii_whitespace().skip(4);
-        fields.next() == Some(&id) && fields.next().is_some_and(|name| name.starts_with("/SYSV"))
-    };
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    // In another namespace the id is that of another segment.
-    let namespace = |process: &Path| fs::metadata(process.join("ns/ipc")).map(|data| data.ino());
-    let own = namespace(Path::new("/proc/thread-self")).ok();
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            // Names of mapped files are whatever bytes somebody gave them.
-            let maps = fs::read(entry.path().join("maps")).ok()?;
-            let maps = String::from_utf8_lossy(&maps);
-            maps.lines().any(is_mapping).then_some(())?;
-            (namespace(&entry.path()).ok() == own).then_some(())?;
-            let program = fs::read_link(entry.path().join("exe"))
-                .map(|path| path.display().to_string())
-                .or_else(|_| fs::read_to_string(entry.path().join("comm")))
-                .unwrap_or_default();
-            Some(Process {
-                pid,
-                uid: entry.metadata().ok()?.uid(),
-                program: program.trim_end().to_owned(),
-            })
-        })
-        .collect()
-}
 
 /// The other processes that `/proc` shows.
 fn others() -> impl Iterator<Item = DirEntry> {
@@ -107,28 +22,6 @@ fn others() -> impl Iterator<Item = DirEntry> {
     };
     let all = fs::read_dir("/proc").into_iter();
     all.flat_map(Iterator::flatten).filter(is_other)
-}
-
-/// Whether a process has a descriptor of the file, as far as those may be looked at.
-pub fn is_open_elsewhere(file: &FileStat) -> bool {
-    others().any(|entry| has_open(&entry.path().join("fd"), file).unwrap_or(false))
-}
-
-/// Whether a link in this directory of a process's descriptors leads to the file. By descriptor of
-/// the directory: to look every path up from the root would take most of the time.
-fn has_open(descriptors: &Path, file: &FileStat) -> Result<bool, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut directory = Dir::open(descriptors, flags, Mode::empty())?;
-    let names: Vec<CString> = directory
-        .iter()
-        .flatten()
-        .map(|entry| entry.file_name().to_owned())
-        .collect();
-    let leads_there = |name: &CString| {
-        let found = fstatat(&directory, name.as_c_str(), AtFlags::empty());
-        found.is_ok_and(|found| (found.st_dev, found.st_ino) == (file.dev, file.ino))
-    };
-    Ok(names.iter().any(leads_there))
 }
 
 /// Whether a process maps the file, as far as maps may be read.
@@ -187,23 +80,29 @@ pub fn deleted(path: &Path, uid: u32) -> Vec<PathBuf> {
         .collect()
 }
 
+fn is_process(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+}
+
 /// The directories of all processes.
 fn processes() -> impl Iterator<Item = DirEntry> {
-    let is_process = |entry: &DirEntry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes().iter().all(u8::is_ascii_digit)
-    };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter(is_process)
 }
 
-/// Those of the files that such processes have mapped.
-pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
+/// Those of the files that such processes have mapped. What may not be looked at, or has ended, has
+/// none; an error is one that says nothing of a process, such as that no descriptor is left.
+pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> io::Result<Vec<(u64, u64)>> {
     let namespace = |process: &Path| fs::metadata(process.join("ns/mnt")).ok().map(|of| of.ino());
     let here = namespace(Path::new("/proc/thread-self"));
     let files: HashSet<(u64, u64)> = files.iter().copied().collect();
     let mut found = HashSet::new();
-    for process in processes() {
+    for process in fs::read_dir("/proc")? {
+        let process = process?;
+        if !is_process(&process) {
+            continue;
+        }
         let owner = process.metadata().map(|status| status.uid());
         if !owner.is_ok_and(|owner| by.uid.is_none_or(|uid| owner == uid || owner == 0)) {
             continue;
@@ -213,13 +112,19 @@ pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
         if !same && by.anywhere.is_none() {
             continue;
         }
-        let maps = fs::read(path.join("maps")).unwrap_or_default();
+        let maps = match fs::read(path.join("maps")) {
+            Ok(maps) => maps,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ESRCH) => continue,
+                _ => return Err(error),
+            },
+        };
         let mapped = maps.split(|byte| *byte == b'\n').filter_map(mapped_file);
         let counts =
             |file: &(u64, u64)| files.contains(file) && (same || by.anywhere == Some(file.0));
         found.extend(mapped.filter(counts));
     }
-    found.into_iter().collect()
+    Ok(found.into_iter().collect())
 }
 
 /// Device and inode number in a line of `/proc/PID/maps`.

@@ -59,6 +59,38 @@ pub fn joined(
     instance
 }
 
+/// Joins where that may be impossible just then.
+fn tries(process: &SimProcess, surroundings: &'static Surroundings) -> Instance<SimProcess> {
+    let (who, options) = (identity(process), options(Scope::User));
+    let instance = Instance::with_kernel(process.clone(), who, surroundings, NAME, &options);
+    if instance.exclusive() {
+        process.note(|status| status.number = Some(instance.number()));
+    }
+    instance
+}
+
+/// Joins and ends, if it can.
+pub fn tries_to_visit(process: &SimProcess) {
+    let instance = tries(process, &PLAIN);
+    ends(process, instance);
+}
+
+/// The same for one whose environment names a directory.
+pub fn tries_to_visit_named(process: &SimProcess) {
+    let instance = tries(process, &WITH_NAMED);
+    ends(process, instance);
+}
+
+/// Joins, claims, looks and ends, as far as it can.
+pub fn tries_to_live(process: &SimProcess) {
+    let instance = tries(process, &PLAIN);
+    if instance.claim("camera").is_mine() {
+        process.note(|status| status.claims = true);
+    }
+    counts(process, &instance);
+    ends(process, instance);
+}
+
 pub fn ends(process: &SimProcess, instance: Instance<SimProcess>) {
     // What a process says of itself is looked at when it makes a call.
     let _ = process.lstat(Path::new("/"));
@@ -191,9 +223,56 @@ pub fn logs_in(process: &SimProcess) {
     }
 }
 
+/// The user's runtime directory, and the directory in it.
+const RUNTIME: &str = "/run/user/1000";
+const INSIDE: &str = "/run/user/1000/qshm";
+
+/// The last place's directory.
+const LAST: &str = "/tmp/qshm-instances-1000";
+
+/// Logs in and out: the runtime directory is there for a time, and gone with all in it.
+pub fn logs_in_and_out(process: &SimProcess) {
+    logs_in(process);
+    process.vanishes(RUNTIME);
+}
+
+/// Logs out.
+pub fn logs_out(process: &SimProcess) {
+    process.vanishes(RUNTIME);
+}
+
+/// Opens the registry in the runtime directory to others, and thinks better of it.
+pub fn opens_and_closes(process: &SimProcess) {
+    process.has_mode(INSIDE, 0o755);
+    process.has_mode(INSIDE, 0o700);
+}
+
+/// The last place is open to others, or closed to its owner, when the user logs in; that is put right,
+/// and the user logs out.
+pub fn faults_one_after_the_other(process: &SimProcess, mode: u32) {
+    process.has_mode(LAST, mode);
+    logs_in(process);
+    process.has_mode(LAST, 0o700);
+    process.vanishes(RUNTIME);
+}
+
+/// Both places are of no use, one after the other.
+pub fn one_place_and_then_the_other(process: &SimProcess, mode: u32) {
+    process.has_mode(INSIDE, mode);
+    process.has_mode(LAST, mode);
+    process.has_mode(INSIDE, 0o700);
+    process.has_mode(LAST, 0o700);
+}
+
+/// The last place alone is of no use for a time.
+pub fn the_last_place_for_a_time(process: &SimProcess) {
+    process.has_mode(LAST, 0);
+    process.has_mode(LAST, 0o700);
+}
+
 /// Takes the first byte of the registry that is not locked, and asks nothing more.
 pub fn locks_and_believes(process: &SimProcess) {
-    use qshm::kernel::{OpenDirect, Range, RangeLocks as _};
+    use qshm::kernel::{FileLock, OpenDirect, Range, RangeLocks as _, Wait};
     let path = Path::new(REGISTRY);
     let fd = loop {
         match process.open_direct(path, OpenDirect::Write) {
@@ -207,7 +286,8 @@ pub fn locks_and_believes(process: &SimProcess) {
     };
     let taken = |number: &u32| {
         let byte = Range::new(u64::from(*number), 1);
-        process.lock_range(fd, byte).is_ok()
+        let lock = FileLock::Exclusive;
+        process.range_lock(fd, byte, lock, Wait::No).is_ok()
     };
     let number = (0..3).find(taken);
     process.note(|status| status.number = number);

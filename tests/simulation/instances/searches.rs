@@ -35,7 +35,7 @@ fn two_of_a_user() {
 }
 
 /// The machine after somebody was there: the registry is known to be the only one.
-fn known(before: World) -> World {
+pub fn known(before: World) -> World {
     let (mut world, end, _) = run_alone(before, &user(), &programs::alone());
     assert_eq!(end, End::Finished);
     world.processes.clear();

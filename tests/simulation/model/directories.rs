@@ -8,7 +8,7 @@ use qshm::kernel::{Errno, FileKind};
 
 use super::call::{Cred, DONE, Reply, fail, list, number};
 use super::files::{EXECUTE, READ, UMASK, WRITE, name_hash};
-use super::{KEPT, Pid, World};
+use super::{Pid, World};
 
 impl World {
     pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
@@ -25,10 +25,10 @@ impl World {
         let named = name_hash(path);
         let shown = self.processes.iter().filter(|process| {
             let owner = process.cred.uid;
-            [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
+            let visible = cred.uid == 0 || owner == cred.uid || process.pid == who;
+            [uid, 0].contains(&owner) && visible
         });
-        let mut files =
-            shown.flat_map(|process| process.fds.range(..KEPT).map(|(_, handle)| handle));
+        let mut files = shown.flat_map(|process| process.fds.values());
         let found = files.find(|handle| {
             let inode = self.inode(handle.ino);
             inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)
@@ -54,6 +54,53 @@ impl World {
         Ok(ino)
     }
 
+    /// A new name.
+    pub(super) fn enter(&mut self, path: &Arc<Path>, ino: u64) {
+        self.names.insert(path.clone(), ino);
+        self.changed(path.parent());
+    }
+
+    fn leave(&mut self, path: &Path) {
+        self.names.remove(path);
+        self.changed(path.parent());
+    }
+
+    /// Counts changes of the directories that somebody asks for them: those on the way to runtime
+    /// directories. Of registries in them, changes of the mode alone.
+    fn changed(&mut self, directory: Option<&Path>) {
+        let counts = |path: &&Path| path.starts_with("/run") && !path.ends_with("qshm");
+        let ino = directory
+            .filter(counts)
+            .and_then(|path| self.names.get(path));
+        if let Some(ino) = ino.copied() {
+            self.inode_mut(ino).changes += 1;
+        }
+    }
+
+    /// A directory is gone with all that is in it, in one step: a file system that is unmounted
+    /// while it is in use.
+    pub(super) fn vanish(&mut self, path: &Path) -> Reply {
+        let names = self.names.keys().filter(|name| name.starts_with(path));
+        let names: Vec<_> = names.cloned().collect();
+        for name in names.iter().rev() {
+            let ino = self.names[name];
+            self.leave(name);
+            self.drop_link(ino);
+        }
+        DONE
+    }
+
+    /// chmod(2) by root.
+    pub(super) fn chmod(&mut self, path: &Path, mode: u32) -> Reply {
+        let Some(ino) = self.names.get(path).copied() else {
+            return fail(Errno::ENOENT);
+        };
+        let inode = self.inode_mut(ino);
+        inode.mode = mode & 0o7777;
+        inode.changes += u32::from(path.starts_with("/run"));
+        DONE
+    }
+
     pub(super) fn unlink(&mut self, who: Pid, cred: Cred, path: &Path) -> Reply {
         let ino = match self.removable(who, cred, path) {
             Ok(ino) => ino,
@@ -62,7 +109,7 @@ impl World {
         if self.inode(ino).kind == FileKind::Directory {
             return fail(Errno::EISDIR);
         }
-        self.names.remove(path);
+        self.leave(path);
         self.drop_link(ino);
         DONE
     }
@@ -79,7 +126,7 @@ impl World {
             return fail(Errno::EACCES);
         }
         let ino = self.new_inode(path, FileKind::Directory, cred, mode & 0o1777 & !UMASK);
-        self.names.insert(path.clone(), ino);
+        self.enter(path, ino);
         DONE
     }
 
@@ -94,7 +141,7 @@ impl World {
         if self.names.keys().any(|name| name.parent() == Some(path)) {
             return fail(Errno::ENOTEMPTY);
         }
-        self.names.remove(path);
+        self.leave(path);
         self.drop_link(ino);
         DONE
     }

@@ -1,6 +1,5 @@
 //! Files and their permissions: open(2), stat(2), chmod(2), chown(2).
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use qshm::kernel::{Errno, Fd, FileKind, FileStat, Open};
 
 use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::memory::Memory;
 use super::process::Handle;
 use super::{For, LATELY, LONG_AGO, Pid, World, spread};
 
@@ -29,11 +29,9 @@ pub struct Inode {
     pub named: u32,
     /// Made in an earlier second.
     pub old: bool,
-    /// What is written in it.
-    pub content: Arc<[u8]>,
-    pub size: u64,
-    /// What is not zero of its memory, in words of eight bytes, by the offset.
-    pub words: BTreeMap<usize, u64>,
+    /// How often a directory was changed, where anybody asks for that: in `/run`.
+    pub changes: u32,
+    pub memory: Memory,
 }
 
 impl World {
@@ -79,9 +77,8 @@ impl World {
             links,
             named,
             old: self.long_ago,
-            content: Arc::from([]),
-            size: 0,
-            words: BTreeMap::new(),
+            changes: 0,
+            memory: Memory::default(),
         };
         self.inodes.insert(ino, inode);
         ino
@@ -129,7 +126,7 @@ impl World {
                     return fail(Errno::EACCES);
                 }
                 let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777 & !UMASK);
-                self.names.insert(path.clone(), ino);
+                self.enter(path, ino);
                 ino
             }
             (Open::Existing, None) => return fail(Errno::ENOENT),
@@ -168,7 +165,7 @@ impl World {
         let of_nobody = if given == group { 0 } else { 0o070 };
         let mode = mode & 0o7777 & !of_nobody;
         let ino = self.new_inode(path, FileKind::Regular, cred, mode);
-        self.names.insert(path.clone(), ino);
+        self.enter(path, ino);
         if let Some(gid) = given {
             self.inode_mut(ino).gid = gid;
         }
@@ -208,15 +205,7 @@ impl World {
 
     pub(super) fn close(&mut self, who: Pid, fd: Fd) {
         if let Some(handle) = self.processes[who].fds.remove(&fd) {
-            let ino = handle.ino;
-            // The mapping keeps the open file.
-            if let Some(address) = handle.address {
-                self.processes[who].mapped.insert(address, handle);
-            } else if let Some(kept) = handle.kept {
-                let kept = self.processes[who].fds.get_mut(&kept).unwrap();
-                kept.ranges = handle.ranges;
-            }
-            self.forget_inode(ino);
+            self.keep_mapped(who, handle);
         }
     }
 
@@ -251,7 +240,7 @@ impl World {
             uid: inode.uid,
             gid: inode.gid,
             links: inode.links,
-            size: inode.size.max(inode.content.len() as u64),
+            size: inode.memory.size,
             born: Some(if inode.old { LONG_AGO } else { LATELY }),
         }
     }

@@ -12,13 +12,18 @@
 pub mod call;
 mod directories;
 mod files;
+pub mod line;
 mod locks;
+mod mappings;
+pub mod memory;
 mod named;
 pub mod process;
 pub mod range_call;
+mod range_locks;
 mod ranges;
 mod segments;
 mod semaphores;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,9 +35,10 @@ use qshm::kernel::{Errno, IpcId, IpcPerm, Wait};
 
 use call::{Call, Cred, DONE, Reply, fail};
 pub use files::{Inode, UMASK};
+pub use mappings::Mapping;
+pub use memory::words;
 pub use process::{Life, Process, Waiting};
 use range_call::RangeCall;
-pub use ranges::KEPT;
 pub use segments::Segment;
 pub use semaphores::Set;
 
@@ -109,11 +115,11 @@ impl World {
             let inode = &self.inodes[ino];
             let _ = writeln!(
                 text,
-                "  file {} inode {ino} owner {} mode {:o} words {:x?}",
+                "  file {} inode {ino} owner {} mode {:o} {:x?}",
                 name.display(),
                 inode.uid,
                 inode.mode,
-                inode.words
+                inode.memory
             );
         }
         for (id, segment) in &self.segments {
@@ -139,26 +145,37 @@ impl World {
             Call::NamedOpenLocked(path, write, wait) => {
                 return self.named_open_locked(who, cred, path, *write, *wait);
             }
-            Call::NamedAlone(fd, wait) => return self.named_alone(who, cred, *fd, *wait),
+            Call::NamedUnlocked(path, wait) => return self.named_unlocked(who, path, *wait),
+            Call::NamedAlone(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, false);
+            }
+            Call::Lease(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, true);
+            }
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
             }
             Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
-            Call::RangeLocked(fd, range) => self.range_locked(who, *fd, *range),
+            Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
+            Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
+            Call::NamedLocks(fd) => self.named_locks(who, *fd),
+            Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
+            Call::LeaseBack(fd) => self.lease_back(who, *fd),
             Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
-            Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
-            Call::Map(fd, own, at) => self.map(who, *fd, *own, *at),
+            Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
+            Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
                 self.unmap(who, *address);
                 DONE
             }
-            Call::Word(address) => self.word(who, *address),
-            Call::Words(address, count) => {
-                let words = (0..*count).map(|index| self.word_at(who, address + 8 * index));
-                Ok(call::Value::List(words.map(|word| word as i64).collect()))
+            Call::Retire(address) => {
+                self.retire(who, *address);
+                DONE
             }
+            Call::Word(address) => self.word(who, *address),
+            Call::Words(address, count) => self.words(who, *address, *count),
             Call::WordSwap(address, old, new) => self.word_swap(who, *address, *old, *new),
             Call::WordSet(address, value) => self.word_set(who, *address, *value),
             Call::WordWake(address, count) => self.word_wake(who, *address, *count),
@@ -187,6 +204,8 @@ impl World {
             Call::ShmRemove(id) => self.shm_remove(cred, *id),
             Call::ShmAttach(id, read_only) => self.shm_attach(who, cred, *id, *read_only),
             Call::ShmDetach(address) => self.shm_detach(who, *address),
+            Call::ShmLoad(address) => self.shm_load(who, *address),
+            Call::ShmStore(address, value) => self.shm_store(who, *address, *value),
             Call::ShmClear(address, size) => self.shm_clear(who, *address, *size),
             Call::SemFind(key) => self.sem_find(*key),
             Call::SemCreate(key, mode) => self.sem_create(cred, *key, *mode),
@@ -206,6 +225,8 @@ impl World {
             Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),
             Call::Poke(address, value) => self.poke(who, *address, *value),
+            Call::Vanish(path) => self.vanish(path),
+            Call::Chmod(path, mode) => self.chmod(path, *mode),
             Call::Range(call) => self.range_call(who, cred, call),
         };
         Step::Answer(answer)
@@ -225,7 +246,8 @@ impl World {
         }
         let handle = self.processes[who].fds.get(fd);
         handle.is_none_or(|handle| {
-            handle.kept.is_some() || !handle.has_locks() && self.inodes[&handle.ino].links > 0
+            let kept = handle.mapped.values().any(|how| *how == Mapping::Kept);
+            kept || !handle.has_locks() && self.inodes[&handle.ino].links > 0
         })
     }
 
@@ -235,8 +257,8 @@ impl World {
             None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. } | Waiting::Word { .. }) => {
                 false
             }
-            Some(Waiting::OpenLocked { path, .. }) => self.can_open_locked(path),
-            Some(Waiting::Alone { fd, .. }) => self.is_alone(who, *fd),
+            Some(Waiting::Unlocked { path, .. }) => self.is_unlocked(path),
+            Some(Waiting::Alone { fd, path, .. }) => self.knows_who_has_it(who, *fd, path),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
         }
@@ -250,10 +272,8 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
-            Some(Waiting::OpenLocked {
-                cred, path, write, ..
-            }) => self.open_and_lock(who, cred, &path, write),
-            Some(Waiting::Alone { .. }) => call::number(1),
+            Some(Waiting::Unlocked { .. }) => DONE,
+            Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }
@@ -264,7 +284,7 @@ impl World {
             Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
             Waiting::Lock { wait, .. }
             | Waiting::Semaphore { wait, .. }
-            | Waiting::OpenLocked { wait, .. }
+            | Waiting::Unlocked { wait, .. }
             | Waiting::Alone { wait, .. } => *wait,
             Waiting::Answered(_) => return None,
         };

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use qshm::kernel::FileKind;
 
+use super::accounts::with_sum;
 use super::judge::{clean, clean_for_strangers};
 use super::programs::*;
 use super::{OTHER, everybody, members, roll, root, search, search_some, user};
 use crate::model::World;
-use crate::scenario::{Scenario, member, nothing_left};
+use crate::scenario::{Scenario, exclusion_and_one_place, member, nothing_left};
 use crate::sim_process::{End, Program, SimProcess, User, run_alone};
 
 /// How many states of a scenario that has millions; `QSHM_SOAK` looks at all.
-const FEW: usize = 40_000;
+pub const FEW: usize = 40_000;
 
 const SEGMENT: &str = "/dev/shm/Logic";
-const SEMAPHORE: &str = "/dev/shm/sem.Logic";
+pub const SEMAPHORE: &str = "/dev/shm/sem.Logic";
 
 fn visit(process: &SimProcess) {
     let memory = posix_memory(process);
@@ -80,7 +81,7 @@ fn guarded(process: &SimProcess) {
     }
 }
 
-fn next_start() -> Program {
+pub fn next_start() -> Program {
     Arc::new(|process: &SimProcess| {
         let memory = posix_memory(process);
         if !create(process, &memory) {
@@ -98,6 +99,7 @@ fn next_guarded() -> Program {
 fn scenario(name: &str, users: &[User], program: fn(&SimProcess)) -> Scenario {
     let mut scenario = Scenario::new(&format!("POSIX: {name}"), members(users, program));
     scenario.at_rest = clean(everybody(), next_start(), &[]);
+    with_sum(&mut scenario, 1);
     scenario
 }
 
@@ -162,7 +164,7 @@ fn a_stranger_locks_first() {
 fn leftover_of_root(world: &mut World) {
     for path in [SEGMENT, SEMAPHORE] {
         let ino = world.plant(path, FileKind::Regular, 0, 0, 0o600);
-        world.inodes.get_mut(&ino).unwrap().size = 32;
+        world.inodes.get_mut(&ino).unwrap().memory.resize(32);
     }
 }
 
@@ -176,6 +178,8 @@ fn a_leftover_of_root() {
     for users in [[user(), user()], [root(), user()]] {
         let mut scenario = scenario("root's leftover", &users, logic);
         leftover_of_root(&mut scenario.world);
+        // Its semaphore is at 0, until somebody puts it right.
+        scenario.invariant = Arc::new(exclusion_and_one_place);
         scenario.at_rest = Arc::new(|rest| {
             let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
             if end != End::Finished {

@@ -13,6 +13,16 @@ impl SimProcess {
         self.ask(&Call::Range(call))
     }
 
+    /// A directory is gone, with all that is in it.
+    pub fn vanishes(&self, path: &str) {
+        let _ = self.ask(&Call::Vanish(Path::new(path).into()));
+    }
+
+    /// Root changes a directory's mode.
+    pub fn has_mode(&self, path: &str, mode: u32) {
+        let _ = self.ask(&Call::Chmod(Path::new(path).into(), mode));
+    }
+
     fn range_number(&self, call: RangeCall) -> Result<i64, Errno> {
         match self.ask_range(call)? {
             Value::Number(number) => Ok(number),
@@ -27,22 +37,10 @@ impl RangeLocks for SimProcess {
         Ok(Fd::try_from(fd).unwrap())
     }
 
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        self.ask_range(RangeCall::Lock(fd, range)).map(drop)
-    }
-
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        self.ask_range(RangeCall::Unlock(fd, range)).map(drop)
-    }
-
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
-        match self.ask_range(RangeCall::Holder(fd, range))? {
-            Value::List(numbers) => Ok(match numbers[..] {
-                // In the order of a list: the length of ours is smaller than where they are.
-                [length, start] => Some(Range::new(start as u64, length as u64)),
-                _ => None,
-            }),
-            other => panic!("range_holder answered {other:?}"),
+    fn version(&self, directory: &Path) -> Result<[u64; 3], Errno> {
+        match self.ask_range(RangeCall::Version(directory.into()))? {
+            Value::Number(number) => Ok([1, number as u64, 0]),
+            other => panic!("version answered {other:?}"),
         }
     }
 
@@ -53,10 +51,10 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Vec<(u64, u64)> {
-        match self.ask_range(RangeCall::Mapped(files.into(), by)) {
-            Ok(Value::List(inodes)) => inodes.iter().map(|ino| (1, *ino as u64)).collect(),
-            _ => Vec::new(),
+    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        match self.ask_range(RangeCall::Mapped(files.into(), by))? {
+            Value::List(inodes) => Ok(inodes.iter().map(|ino| (1, *ino as u64)).collect()),
+            other => panic!("mapped answered {other:?}"),
         }
     }
 
@@ -79,14 +77,5 @@ impl RangeLocks for SimProcess {
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.ask_range(RangeCall::WriteAt(fd, offset, bytes.into()))
             .map(drop)
-    }
-
-    fn shm_load(&self, address: usize) -> u64 {
-        self.range_number(RangeCall::ShmLoad(address))
-            .map_or(0, |word| word as u64)
-    }
-
-    fn shm_store(&self, address: usize, value: u64) {
-        let _ = self.ask_range(RangeCall::ShmStore(address, value));
     }
 }

@@ -88,8 +88,9 @@ fn a_new_one_that_is_killed_is_not_counted_for_ever() {
         let Some(stage) = Stage::new() else { return };
         let old = stage.old(build, 0);
         let mut stays = stage.new_build(User::ALICE, 1);
-        for _ in 0..3 {
-            let mut dies = stage.new_build(User::ALICE, 2);
+        // Behind the one that was killed: an old build that came after it would have such a number.
+        for number in [2, 3, 3] {
+            let mut dies = stage.new_build(User::ALICE, number);
             dies.kill_and_wait();
         }
         // It looks, and by that counts.

@@ -3,8 +3,9 @@
 // Killing a process that is not a child.
 #![allow(unsafe_code)]
 
-use super::{Stage, count};
-use crate::support::{Running, User};
+use super::{Stage, count, join};
+use crate::support::{Launch, Running, User, base_program};
+use std::path::Path;
 
 /// Ends a process that is nobody's child any more.
 struct Orphan(i32);
@@ -42,6 +43,22 @@ fn child(process: &mut Running, how: &str) -> Orphan {
     }
     let pid = lines.iter().find_map(|line| line.parse().ok());
     Orphan(pid.unwrap_or_else(|| panic!("no pid: {lines:?}")))
+}
+
+/// Two processes can have one pid, in two PID namespaces, as where a sandbox starts another.
+#[test]
+fn a_forked_child_that_has_its_parents_pid() {
+    let Some(stage) = Stage::new() else { return };
+    let program = base_program("face_instance").display().to_string();
+    let mut parent = Launch::new(Path::new("/usr/bin/unshare"), stage.world.temp())
+        .args(["--pid", "--fork", "--kill-child", &program])
+        .start();
+    join(&mut parent, "logic", 0);
+    parent.say("fork-in-namespace");
+    let lines = [parent.line(), parent.line()];
+    let said = lines.iter().find(|line| line.contains("in the child"));
+    let said = said.unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(said.contains("not exclusive"), "{said}");
 }
 
 /// The child has even dropped its copy of the handle, which must not free the parent's number.

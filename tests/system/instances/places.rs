@@ -121,6 +121,38 @@ fn a_variable_that_names_no_private_directory_is_not_followed() {
     assert!(!Path::new("/tmp/mine/inside/qshm").exists());
 }
 
+/// A container's file system maps the files of the one below, and a mapping keeps no lock of its own.
+#[test]
+fn where_mappings_keep_no_locks() {
+    for overlaid in ["/tmp", "/run/user"] {
+        let Some(stage) = Stage::new() else { return };
+        if overlaid == "/tmp" {
+            fs::remove_dir(runtime(1)).unwrap();
+        }
+        let upper = Path::new("/dev/shm/upper");
+        if let Err(error) = mounts::overlay(Path::new(overlaid), upper) {
+            crate::support::skipped(&format!("no overlay to be had: {error}"));
+            return;
+        }
+        let mut first = stage.joined(User::ALICE, 0);
+        assert_eq!(first.ask("claim 0 camera"), "mine");
+        let mut second = stage.joined(User::SUDO_ALICE, 1);
+        assert!(second.ask("claim 0 camera").starts_with("taken by 0 "));
+        assert_eq!(count(&mut first), 2);
+        let place = match overlaid {
+            "/tmp" => PathBuf::from("/dev/shm/qshm-instances-1"),
+            _ => fallback(1),
+        };
+        check(&place, 1);
+        fs::remove_file(place.join("logic.user.0")).unwrap();
+        let _third = stage.joined(User::ALICE, 2);
+        drop(first);
+        let mut again = stage.joined(User::ALICE, 0);
+        assert_eq!(again.ask("claim 0 camera"), "mine");
+        mounts::gone(Path::new(overlaid));
+    }
+}
+
 /// The runtime directory comes to be there while instances run.
 #[test]
 fn a_better_place_that_comes_later() {

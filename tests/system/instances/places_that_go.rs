@@ -80,6 +80,93 @@ fn a_named_registry_that_is_deleted() {
     let _second = is_second(&stage);
 }
 
+/// How the last place comes to be of no use, and of use again.
+type Fault = (&'static str, fn(), fn());
+
+const OPEN: Fault = ("open to others", || last_of(1, 0o755), well);
+const CLOSED: Fault = ("closed to its owner", || last_of(1, 0), well);
+const GIVEN_AWAY: Fault = ("somebody else's", || last_of(2, 0o700), well);
+const READ_ONLY: Fault = (
+    "read-only",
+    || mounts::read_only(Path::new("/tmp")),
+    || mounts::writable(Path::new("/tmp")),
+);
+
+fn well() {
+    last_of(1, 0o700);
+}
+
+fn last_of(uid: u32, mode: u32) {
+    mounts::directory(Path::new(LAST), uid, mode);
+}
+
+/// Two faults, one after the other: whoever joined in the runtime directory had no other place.
+#[test]
+fn a_last_place_of_no_use_and_then_no_runtime_directory() {
+    for (fault, begins, ends) in [OPEN, CLOSED, GIVEN_AWAY, READ_ONLY] {
+        println!("the last place is {fault}");
+        let Some(stage) = Stage::bare() else { return };
+        settle_last(&stage);
+        begins();
+        mounts::directory(&runtime(1), 1, 0o700);
+        let mut first = stage.joined(User::ALICE, 0);
+        assert_eq!(first.ask("claim 0 camera"), "mine");
+        ends();
+        fs::remove_dir_all(runtime(1)).unwrap();
+        let _second = is_second(&stage);
+        assert_eq!(count(&mut first), 2);
+    }
+}
+
+/// The other way round: somebody was in the last place alone while the runtime directory was of no
+/// use.
+#[test]
+fn a_runtime_directory_of_no_use_and_then_no_last_place() {
+    for (fault, begins, ends) in [OPEN, CLOSED, GIVEN_AWAY] {
+        println!("the last place is {fault}");
+        let Some(stage) = Stage::new() else { return };
+        settle_last(&stage);
+        mounts::directory(&runtime(1).join("qshm"), 1, 0o755);
+        let mut first = stage.joined(User::ALICE, 0);
+        assert_eq!(first.ask("claim 0 camera"), "mine");
+        begins();
+        mounts::directory(&runtime(1).join("qshm"), 1, 0o700);
+        let mut second = is_second(&stage);
+        ends();
+        for process in [&mut first, &mut second] {
+            assert_eq!(count(process), 2);
+        }
+        let _third = stage.joined(User::ALICE, 2);
+    }
+}
+
+/// A place that the environment names is nothing to those who have another environment: without the
+/// last place nobody would meet them. One that is somebody else's keeps nobody out: it may have been
+/// made to be in the way.
+#[test]
+fn a_named_place_without_the_last_one() {
+    for (fault, begins, ends) in [OPEN, CLOSED, READ_ONLY] {
+        println!("the last place is {fault}");
+        let Some(stage) = Stage::bare() else { return };
+        settle_last(&stage);
+        // Not in /tmp, which is read-only in one case.
+        let named = Path::new("/dev/shm/runtime-alice");
+        mounts::directory(named, 1, 0o700);
+        begins();
+        let mut first = stage
+            .launch(User::ALICE)
+            .env("XDG_RUNTIME_DIR", named)
+            .start();
+        let has_it = first.ask("join logic") == "number 0";
+        if !has_it {
+            let reason = first.ask("reason 0");
+            assert!(reason.contains(LAST), "{reason}");
+        }
+        ends();
+        let _second = stage.joined(User::ALICE, u32::from(has_it));
+    }
+}
+
 /// One descriptor is enough for the registry, but the table can't be read.
 #[test]
 fn no_descriptor_is_left_for_the_table() {
@@ -94,6 +181,57 @@ fn no_descriptor_is_left_for_the_table() {
         "{said}"
     );
     assert_eq!(count(&mut first), 1);
+}
+
+/// Some are enough for the registry and for the table, but not for all that has to be looked at.
+#[test]
+fn few_descriptors_are_left() {
+    for deleted in [false, true] {
+        for left in 0..8 {
+            let Some(stage) = Stage::new() else { return };
+            let mut first = stage.joined(User::ALICE, 0);
+            assert_eq!(first.ask("claim 0 camera"), "mine");
+            if deleted {
+                for place in [Path::new(LAST), &runtime(1).join("qshm")] {
+                    fs::remove_dir_all(place).unwrap();
+                }
+            }
+            let mut second = stage.start(User::ALICE);
+            second.ask(&format!("descriptors-left {left}"));
+            let said = second.ask("join logic");
+            let fine = said == "number 1" || said.contains("too many files open");
+            assert!(fine, "{left} left: {said}");
+            let mut third = stage.joined(User::ALICE, if said == "number 1" { 2 } else { 1 });
+            third.ask(&format!("descriptors-left {left}"));
+            let said = third.ask("claim 0 camera");
+            let fine = said.starts_with("taken by 0 ") || said.contains("too many files open");
+            assert!(fine, "{left} left: {said}");
+        }
+    }
+}
+
+/// Root for a user sees root for the same user, though the look at the registry is made with the user's
+/// rights; and an ordinary user, who sees nothing of root's, says nothing to the next about it.
+#[test]
+fn roots_processes_on_files_that_are_gone() {
+    let Some(stage) = Stage::new() else { return };
+    let mut first = stage.joined(User::SUDO_ALICE, 0);
+    assert_eq!(first.ask("claim 0 camera"), "mine");
+    let delete = || {
+        for place in [Path::new(LAST), &runtime(1).join("qshm")] {
+            fs::remove_dir_all(place).unwrap();
+        }
+    };
+    delete();
+    let second = stage.joined(User::SUDO_ALICE, 1);
+    delete();
+    drop(second);
+    let mut blind = stage.start(User::ALICE);
+    blind.ask("join logic");
+    blind.ask("claim 0 camera");
+    drop(blind);
+    let mut third = stage.joined(User::SUDO_ALICE, 1);
+    assert!(third.ask("claim 0 camera").starts_with("taken by 0 "));
 }
 
 /// The same where it is the last place that can't be had beside the runtime directory, and for a

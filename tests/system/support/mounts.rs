@@ -72,10 +72,31 @@ pub fn gone(at: &Path) {
     checked(unsafe { libc::umount2(at.as_ptr(), libc::MNT_DETACH) }).expect("it is a mount");
 }
 
+/// Lays an overlay over a directory, as a container has it at its root. What is new in it goes to a
+/// directory for that, which is made.
+pub fn overlay(at: &Path, upper: &Path) -> io::Result<()> {
+    let (new, work) = (upper.join("new"), upper.join("work"));
+    fs::create_dir_all(&new)?;
+    fs::create_dir_all(&work)?;
+    fs::set_permissions(&new, fs::metadata(at)?.permissions())?;
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        at.display(),
+        new.display(),
+        work.display()
+    );
+    mount(Some("overlay"), &at.to_string_lossy(), 0, &options)
+}
+
 /// Makes the file system at a directory read-only.
 pub fn read_only(at: &Path) {
     let flags = libc::MS_REMOUNT | libc::MS_RDONLY;
     mount(None, &at.to_string_lossy(), flags, "").expect("it is a mount");
+}
+
+/// Makes it writable again.
+pub fn writable(at: &Path) {
+    mount(None, &at.to_string_lossy(), libc::MS_REMOUNT, "").expect("it is a mount");
 }
 
 /// Makes a directory for somebody.
