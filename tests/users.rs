@@ -1,12 +1,12 @@
-//! System V keys of Qt 6.6 and later that are somebody's file, or a directory, as ftok(3) is used: the
-//! path of the program itself, the folder of its data.
+//! As a user who may not do everything, and where something is missing: in processes that give up
+//! their rights or the machine's file systems.
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
 mod processes;
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +14,14 @@ use nix::libc;
 use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
 use processes::{child, ends_well};
 use qshm::key::{KeyType, NativeKey};
-use qshm::{AccessMode, InTheWay, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
+use qshm::{
+    Access, AccessMode, InTheWay, Key, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore,
+};
 
+/// A user and its only group, and a group that it does not belong to.
 const USER: u32 = 1;
+const GROUP: u32 = 1;
+const OTHERS: u32 = 4;
 
 /// A folder of root's that everybody may look into. `None`, after saying so, for who can't become
 /// somebody else.
@@ -37,12 +42,13 @@ fn as_user(act: impl FnOnce()) {
         // SAFETY: of this process alone, which has no System V objects.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWIPC) }, 0);
         setgroups(&[]).unwrap();
-        setgid(Gid::from_raw(USER)).unwrap();
+        setgid(Gid::from_raw(GROUP)).unwrap();
         setuid(Uid::from_raw(USER)).unwrap();
         act();
     }));
 }
 
+/// With a System V key of Qt 6.6 and later: a path, as for ftok(3).
 fn memory(path: &Path) -> SharedMemory {
     let memory = SharedMemory::new();
     memory.set_native_ipc_key(NativeKey::new(KeyType::SystemV(b'Q'), path.into(), false));
@@ -112,4 +118,110 @@ fn nobody_is_told_to_remove_somebodys_files() {
         });
     }
     fs::remove_dir_all(&folder).unwrap();
+}
+
+fn assert_is_theirs_alone(file: &Path) {
+    let found = file.metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (USER, GROUP));
+    assert_eq!(
+        found.permissions().mode() & 0o777,
+        0o600,
+        "{}",
+        file.display()
+    );
+}
+
+#[test]
+fn who_is_no_member_gives_nothing_to_a_group() {
+    let Some(temp) = folder("group") else { return };
+    fs::set_permissions(&temp, Permissions::from_mode(0o777)).unwrap();
+    let name = PathBuf::from(format!("/qshm-group-{}", std::process::id()));
+    let posix = NativeKey::new(KeyType::Posix, name, false);
+    let system_v = Key::new(b"group", &temp);
+    as_user(|| {
+        let memory = || {
+            let memory = SharedMemory::new();
+            memory.set_options(OptionsUpdate {
+                access: Some(Access::Group(OTHERS)),
+                ..OptionsUpdate::default()
+            });
+            memory
+        };
+        let first = memory();
+        first.set_native_ipc_key(posix.clone());
+        let second = memory();
+        second.set_key(system_v.clone());
+        for memory in [first, second] {
+            assert!(
+                memory.create(4, AccessMode::ReadWrite),
+                "{}",
+                memory.error()
+            );
+            assert!(memory.lock() && memory.unlock(), "{}", memory.error());
+            let (segment, semaphore) = posix.objects().unwrap();
+            let of_key = [system_v.segment_file(), system_v.semaphore_file()];
+            let files = [segment, semaphore].into_iter().chain(of_key);
+            for file in files.filter(|file| file.exists()) {
+                assert_is_theirs_alone(&file);
+            }
+        }
+    });
+    fs::remove_dir(&temp).unwrap();
+}
+
+/// In the words of Qt 6.8, which asks for the lock first.
+#[test]
+fn without_dev_shm_it_is_the_lock_that_does_not_exist() {
+    if !geteuid().is_root() {
+        println!("SKIPPED: only root can take /dev/shm away");
+        return;
+    }
+    ends_well(child(|| {
+        // SAFETY: strings that end with a NUL and live through the calls, of which none changes
+        // what other processes see.
+        unsafe {
+            assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+            let private = libc::MS_REC | libc::MS_PRIVATE;
+            let none = std::ptr::null();
+            assert_eq!(
+                libc::mount(none, c"/".as_ptr(), none, private, none.cast()),
+                0
+            );
+            let tmpfs = c"tmpfs".as_ptr();
+            assert_eq!(
+                libc::mount(tmpfs, c"/dev".as_ptr(), tmpfs, 0, none.cast()),
+                0
+            );
+        }
+        let key = NativeKey::new(KeyType::Posix, "/qshm-no-directory".into(), false);
+        let mine = SharedMemory::new();
+        mine.set_native_ipc_key(key.clone());
+        let count = SystemSemaphore::new();
+        count.set_native_ipc_key(key, 1, OpenMode::Open);
+        let semaphore = "QSystemSemaphore::handle: does not exist";
+        assert!(
+            count.error().to_string().starts_with(semaphore),
+            "{}",
+            count.error()
+        );
+        let segment =
+            format!("QSharedMemoryPrivate::initKey: unable to set key on lock ({semaphore})");
+        assert!(!mine.attach(AccessMode::ReadWrite));
+        assert!(
+            mine.error().to_string().starts_with(&segment),
+            "{}",
+            mine.error()
+        );
+        assert!(!mine.create(4, AccessMode::ReadWrite));
+        assert!(
+            mine.error().to_string().starts_with(&segment),
+            "{}",
+            mine.error()
+        );
+        assert!(!mine.lock());
+        assert_eq!(
+            mine.error().to_string(),
+            "QSharedMemory::lock: unable to lock"
+        );
+    }));
 }
