@@ -10,6 +10,7 @@ mod files;
 mod flocks;
 mod fork_window;
 mod keeping;
+mod lease_signal;
 mod lock_table;
 mod locks;
 mod named;
