@@ -28,7 +28,8 @@ mod system_v;
 mod sysvipc;
 mod waiting;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
@@ -36,8 +37,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Process, Range, SemStat,
-    SemaphoreRow, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Process, Range,
+    SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -243,10 +244,6 @@ impl Kernel for Linux {
         named::reopen(fd)
     }
 
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
-    }
-
     fn announce(&self, path: &Path) -> Result<Fd, Errno> {
         openers::announce(path)
     }
@@ -272,8 +269,8 @@ impl Kernel for Linux {
         proc::is_mapped(file)
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        named::resize(fd, size)
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        named::reserve(*self, fd, size)
     }
 
     fn map(&self, fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
@@ -294,6 +291,11 @@ impl Kernel for Linux {
 
     fn unmap(&self, address: usize, size: usize) {
         named::unmap(address, size);
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        static SLOTS: Mutex<Vec<OwnSlot>> = Mutex::new(Vec::new());
+        &SLOTS
     }
 
     fn word(&self, address: usize) -> u64 {
@@ -372,6 +374,14 @@ impl Kernel for Linux {
 
     fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
         named::read_start(fd, length)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        files::files_in(directory)
     }
 
     fn pause(&self, time: Duration) {

@@ -15,7 +15,8 @@ mod range_locks;
 pub mod survey;
 mod types;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub use nix::errno::Errno;
@@ -24,8 +25,8 @@ pub use nix::errno::Errno;
 pub use linux::{Linux, at_secure};
 pub use range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, Process,
-    Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, OwnSlot,
+    Process, Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 /// The size of what [`Kernel::hold`] maps, in bytes.
@@ -258,8 +259,9 @@ pub trait Kernel: Clone {
         false
     }
 
-    /// ftruncate(2).
-    fn named_resize(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
+    /// Makes a file at least so long, with all its memory: fallocate(2), or ftruncate(2) where the
+    /// file system has no such call.
+    fn named_reserve(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 
@@ -289,6 +291,10 @@ pub trait Kernel: Clone {
 
     /// munmap(2).
     fn unmap(&self, _address: usize, _size: usize) {}
+
+    /// The slots that this process has in POSIX semaphores: no call, but memory of the process,
+    /// which the kernel's side knows best.
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>>;
 
     /// Reads eight bytes of mapped memory that others change, at an address that is a multiple of
     /// eight.
@@ -400,6 +406,11 @@ pub trait Kernel: Clone {
     /// The first bytes of a file, at most so many: pread(2).
     fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
         Err(Errno::ENOSYS)
+    }
+
+    /// The files in a directory: readdir(3). Empty where that may not be read.
+    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// Sleeps, in a bounded repetition: nanosleep(2).

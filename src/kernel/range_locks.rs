@@ -1,7 +1,7 @@
 //! The system calls that instance numbers need beside those of [`Kernel`]: locks on ranges of a
 //! file that belong to an open file description, and a mapping that keeps one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Errno, Fd, FileStat, Kernel, Range};
 
@@ -107,10 +107,5 @@ pub trait RangeLocks: Kernel {
     /// `/proc/self/ns/pid`.
     fn pid_namespace(&self) -> u32 {
         0
-    }
-
-    /// The files in a directory: readdir(3). Empty where that may not be read.
-    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
-        Vec::new()
     }
 }

@@ -1,5 +1,6 @@
 //! Who has taken how much from a semaphore, so that it comes back when a process dies, as with
-//! System V (`SEM_UNDO`, semop(2)).
+//! System V (`SEM_UNDO`, semop(2)). Not so what a process has released beyond that: System V takes
+//! it back, Qt's POSIX semaphores don't, and who releases and ends has given a signal.
 //!
 //! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
 //! value when its user dies. To change the value and the table as one, the user of a slot takes the
@@ -12,12 +13,13 @@
 //!
 //! - **The sum stays.** The value, and one if the word names a slot, and what the table has for all
 //!   slots (with the journal carried out if the parity says so) are together what they were. Only
-//!   whoever sets the value, and processes of real Qt, of whom nobody keeps an account, change it.
+//!   who sets the value, a release() of what nobody is named to have, and processes of real Qt, of
+//!   whom nobody keeps an account, change it.
 //! - **Each account has one owner**: the user of the slot, whose mapping keeps the slot's byte
-//!   locked, or, when that has died, who has that byte locked in its stead. Only the owner takes the
-//!   slot's number out of the word or out of the mutex, and only after it has become the owner does
-//!   it look whether the number is there. Who starts with a slot is its owner before anybody can
-//!   see its number, and settles what it finds there first.
+//!   locked, or, when that has died, who has that byte locked in its stead. What belongs to the dead
+//!   is only touched by who has become the owner first and has then looked whether it is there:
+//!   nobody who lives can have got the slot meanwhile. Who starts with a slot is its owner before
+//!   anybody can see its number, and settles what it finds there first.
 //! - **Nobody waits for the dead alone.** Who is to be woken may be killed, and so may who was to
 //!   wake: no sleep is longer than a nap, and after each the accounts of all are looked at.
 //!
@@ -99,11 +101,6 @@ impl<'a, K: Kernel> Page<'a, K> {
         self.word().holder() == HeldBy::Slot(self.slot) || self.owed() > 0
     }
 
-    /// Whether anything changes when we end.
-    pub fn owes(&self) -> bool {
-        self.has_taken() || self.owed() != 0
-    }
-
     /// The slots for which something is to be added when their users die, and what.
     fn all_owed(&self) -> Vec<(u32, i32)> {
         let words = self.kernel.words(self.address + TABLE, (SIZE - TABLE) / 8);
@@ -115,7 +112,7 @@ impl<'a, K: Kernel> Page<'a, K> {
 
     /// What is to be added when we die.
     #[inline]
-    fn owed(&self) -> i32 {
+    pub fn owed(&self) -> i32 {
         let (at, shift) = table_entry(self.slot);
         (self.get(at) >> shift) as u32 as i32
     }
@@ -219,7 +216,7 @@ impl<'a, K: Kernel> Page<'a, K> {
     pub fn add(&self, delta: i32) -> Result<(), Errno> {
         let changed = self.locked(|| {
             let owed = self.owed().saturating_sub(delta);
-            self.change(delta, owed)
+            self.change(delta, owed.max(0))
         })?;
         let word = changed.ok_or(Errno::EAGAIN)??;
         if delta > 0 && word.has_waiters() {
@@ -229,11 +226,11 @@ impl<'a, K: Kernel> Page<'a, K> {
     }
 
     /// Clears our account, under the mutex: as far as the value can take it, as the kernel does
-    /// with `SEM_UNDO`.
+    /// with `SEM_UNDO`. Less than nothing is what nobody of ours wrote.
     fn clear(&self) -> Option<Result<Word, Errno>> {
-        let value = i64::from(self.word().value());
-        let delta = i64::from(self.owed()).clamp(-value, (i64::from(MOST) - value).max(0));
-        self.change(delta as i32, 0)
+        let room = MOST.saturating_sub(self.word().value());
+        let owed = self.owed().max(0).unsigned_abs();
+        self.change(owed.min(room) as i32, 0)
     }
 
     /// Gives back what the dead user had acquired whose account is ours now; says whether there was

@@ -1,8 +1,9 @@
-//! A counting semaphore whose counts survive a kill: what a process has acquired is given back
-//! when it dies, and what it has released is taken back (`accounts`).
+//! A counting semaphore whose counts survive a kill: what a process has acquired and not released
+//! is given back when it dies (`accounts`).
 //!
 //! Most of them are used like a lock, one at a time: then the word says who has it, in the step that
-//! takes it.
+//! takes it. Or as a signal, which one releases and another acquires: then release() is for whom the
+//! word names, so that no account grows with each signal.
 
 use crate::kernel::{Errno, Kernel, Wait};
 
@@ -16,19 +17,41 @@ use super::word::{HeldBy, MOST, Word};
 #[inline]
 pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
     let page = Page::new(kernel, handle, None);
-    add_by_word(kernel, handle, delta)
-        || ((delta > 0 || page.word().value() > 0) && page.add(delta).is_ok())
+    if delta < 0 {
+        lock::take_one(kernel, handle) || page.word().value() > 0 && page.add(delta).is_ok()
+    } else {
+        give(&page, kernel, handle, delta).is_ok()
+    }
 }
 
-/// The same where the word has room to say that we have one, or says so.
+/// Adds `n`, first of all for what we have taken ourselves.
 #[inline]
-fn add_by_word<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
-    match delta {
-        -1 => lock::take_one(kernel, handle),
-        // At the highest value the answer is an error.
-        1 => Word(kernel.word(handle.address())).value() < MOST && lock::give_back(kernel, handle),
-        _ => false,
+fn give<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle, n: i32) -> Result<(), Errno> {
+    if page.owed() == 0 {
+        return give_by_word(kernel, handle, n);
     }
+    if page.word().holder() != HeldBy::Slot(handle.slot()) {
+        return page.add(n);
+    }
+    // What may fail comes first.
+    if n > 1 {
+        page.add(n - 1)?;
+    }
+    give_by_word(kernel, handle, 1)
+}
+
+/// The same for whom the word names, whoever that is. What is more is a signal.
+#[inline]
+fn give_by_word<K: Kernel>(kernel: &K, handle: Handle, n: i32) -> Result<(), Errno> {
+    let given = change(kernel, handle.address(), |word| {
+        let value = word.value().checked_add(n.unsigned_abs());
+        let value = value.filter(|value| *value <= MOST)?;
+        Some(word.with_value(value).with_holder(HeldBy::Unknown))
+    });
+    if given.ok_or(Errno::EOVERFLOW)?.has_waiters() {
+        kernel.word_wake(handle.address(), n);
+    }
+    Ok(())
 }
 
 /// `acquire()`: takes one. `go_on` is asked now and then whether it still makes sense to wait.
@@ -42,7 +65,7 @@ pub(crate) fn acquire<K: Kernel>(
     let page = Page::new(kernel, handle, Some(inquiry));
     let begin = kernel.clock();
     loop {
-        if add_by_word(kernel, handle, -1) {
+        if lock::take_one(kernel, handle) {
             return Ok(());
         }
         if page.word().value() > 0 {
@@ -70,10 +93,8 @@ pub(crate) fn release<K: Kernel>(
     inquiry: &Inquiry<K>,
     n: i32,
 ) -> Result<(), Errno> {
-    if add_by_word(kernel, handle, n) {
-        return Ok(());
-    }
-    Page::new(kernel, handle, Some(inquiry)).add(n)
+    let page = Page::new(kernel, handle, Some(inquiry));
+    give(&page, kernel, handle, n)
 }
 
 /// Takes one where the word names somebody else, and there is one all the same.
@@ -114,21 +135,14 @@ pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inqu
     Page::new(kernel, handle, Some(inquiry)).settle_all();
 }
 
-/// Sets the value of a semaphore that nobody else uses, if it is to be another, and forgets whoever
-/// waited or held it.
-pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: Option<u32>) {
+/// Sets the value of a semaphore that nobody else uses, and forgets whoever waited or held it.
+pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: u32) {
     change(kernel, handle.address(), |word| {
-        let now = match word.holder() {
-            HeldBy::Unknown => word.value().min(MOST),
-            HeldBy::Slot(_) => word.given_back().value(),
-        };
-        let parity = word.parity();
-        let free = Word(0).with_value(value.unwrap_or(now));
-        Some(free.with_parity(parity))
+        Some(Word(0).with_value(value).with_parity(word.parity()))
     });
 }
 
-/// Whether anything is to be given back or taken back when this user ends.
+/// Whether anything is to be given back when this user ends.
 pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
-    Page::new(kernel, handle, None).owes()
+    lock::has_taken(kernel, handle)
 }

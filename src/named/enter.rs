@@ -15,7 +15,7 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 use super::file::{File, Others, perm_of};
 use super::glance::Glance;
 use super::look::{ATTACHED, Look, look};
-use super::semaphore;
+use super::semaphore::{self, Qt};
 
 /// How often a directory that goes with its last user is made anew.
 const ATTEMPTS: usize = 1000;
@@ -162,13 +162,10 @@ pub(super) fn find<'a, K: Kernel>(
     });
     match looked {
         Ok((Some(file), Some(Look::Live))) if file.stat.size == 0 => {
-            // A process of real Qt is just making it, or somebody truncated it.
-            semaphore::wait_for_qt(actor, place);
-            let size = actor.kernel.fstat(file.fd).map_or(0, |now| now.size);
-            if size == 0 {
-                return Ok(Joined::Live { place, file });
+            if is_just_made(actor, place, &file) {
+                return Err(Trouble::Changed);
             }
-            Err(Trouble::Changed)
+            Ok(Joined::Live { place, file })
         }
         Ok((Some(file), Some(Look::Live))) => Ok(Joined::Live { place, file }),
         Ok((Some(file), Some(Look::Leftover))) => {
@@ -231,8 +228,8 @@ fn live_aside<K: Kernel>(
     Ok(None)
 }
 
-/// Whether our identity still can't use the machine-wide place. Looks without its lock: who holds
-/// that one may be waiting for ours.
+/// Whether our identity still can't use the machine-wide place, as [`look`] would find. Does not
+/// wait for its lock: who holds that one may be waiting for ours.
 fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     let kernel = &actor.kernel;
     let glance = match Glance::at(kernel, &place.segment, true) {
@@ -240,21 +237,51 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         Err(Errno::EAGAIN) => return true,
         Err(_) => return !matches!(kernel.lstat(&place.segment), Err(Errno::ENOENT)),
     };
-    kernel.fstat(glance.fd).is_ok_and(|stat| {
-        let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
-        let euid = kernel.geteuid();
-        let removable = euid == 0 || stat.uid == euid;
-        let attached = || kernel.range_holder(glance.fd, ATTACHED) != Ok(None);
-        let stays = || {
-            if actor.may_use(&perm_of(&stat), 0o6) {
-                // Others may use it, who can't be seen.
-                !removable && !attached()
-            } else {
-                !removable || attached()
-            }
-        };
-        stat.links > 0 && (!trusted || stays())
-    })
+    let Ok(stat) = kernel.fstat(glance.fd) else {
+        return false;
+    };
+    if stat.links == 0 {
+        return false;
+    }
+    let euid = kernel.geteuid();
+    let removable = euid == 0 || stat.uid == euid;
+    let attached = kernel.range_holder(glance.fd, ATTACHED) != Ok(None);
+    drop(glance);
+    if !actor.options.access.trusts_file(&actor.identity, &stat) {
+        true
+    } else if actor.may_use(&perm_of(&stat), 0o6) {
+        // If not, others may use it who can't be seen.
+        !removable && !attached
+    } else {
+        !removable || attached || is_in_other_hands(actor, place)
+    }
+}
+
+/// Whether processes of real Qt use a segment that our identity may not use, or somebody is at work
+/// on it: then it may be gone the next moment, but who makes a new one looks aside after that.
+fn is_in_other_hands<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    match File::lock_now(actor, &place.segment, Step::Segment) {
+        Ok(Some(file)) => file.others(place) != Others::None,
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Whether a segment without a size is one that a process of real Qt is just making, which is
+/// waited for, and not one that somebody truncated.
+fn is_just_made<K: Kernel>(actor: &Actor<K>, place: &Place, file: &File<K>) -> bool {
+    let begin = actor.kernel.clock();
+    for _ in 0..ATTEMPTS {
+        let qt = semaphore::wait_for_qt(actor, place);
+        if actor.kernel.fstat(file.fd).is_ok_and(|now| now.size > 0) {
+            return true;
+        }
+        let waited = actor.kernel.clock().saturating_sub(begin);
+        if qt != Qt::Inside || waited >= actor.options.lock_wait {
+            return false;
+        }
+    }
+    false
 }
 
 /// Whether nobody uses a segment: asked once more after a process of real Qt that may have been
@@ -268,7 +295,7 @@ pub(super) fn is_abandoned<K: Kernel>(
 ) -> bool {
     let unused =
         || file.locked(ATTACHED).is_ok_and(|by| by.is_none()) && file.others(place) == Others::None;
-    unused() && (!semaphore || !semaphore::wait_for_qt(actor, place) || unused())
+    unused() && (!semaphore || semaphore::wait_for_qt(actor, place) == Qt::NoSemaphore || unused())
 }
 
 /// Removes a segment that nobody uses, and says so in the log.
@@ -277,7 +304,9 @@ fn clear_leftover<K: Kernel>(
     place: &Place,
     file: &File<K>,
 ) -> Result<(), Trouble> {
-    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file, false) {
+    if semaphore::wait_for_qt(actor, place) != Qt::NoSemaphore
+        && !is_abandoned(actor, place, file, false)
+    {
         // A process of real Qt was just making it.
         return Err(Trouble::Changed);
     }

@@ -10,6 +10,8 @@ use crate::key_file::fault;
 use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
+use super::links;
+
 /// How often a file that others replace meanwhile is tried anew.
 const ATTEMPTS: usize = 1000;
 
@@ -67,11 +69,28 @@ impl<K: Kernel> File<K> {
         wait: Wait,
     ) -> Result<Option<Self>, Trouble> {
         let mut denied = None;
+        let mut patience = Wait::No;
         for _ in 0..ATTEMPTS {
-            let fd = match actor.kernel.named_open_locked(path, write, wait) {
+            let fd = match actor.kernel.named_open_locked(path, write, patience) {
                 Ok(fd) => fd,
                 Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-                Err(Errno::EAGAIN) => return Err(Trouble::Busy(path.to_owned())),
+                // Anybody can make a file of this name, and keep its lock: only those that we trust
+                // are waited for.
+                Err(Errno::EAGAIN) => match actor.kernel.lstat(path) {
+                    Err(Errno::ENOENT) => continue,
+                    looked => {
+                        let stat = looked.ok();
+                        if let Some(fault) = stat.and_then(|stat| fault(actor, &stat)) {
+                            let obstacle = Obstacle::file(path, fault, stat);
+                            return Err(Trouble::InTheWay(obstacle));
+                        }
+                        if patience == wait {
+                            return Err(Trouble::Busy(path.to_owned()));
+                        }
+                        patience = wait;
+                        continue;
+                    }
+                },
                 Err(errno) => {
                     if let Some(trouble) = refused(actor, path, step, errno) {
                         return Err(trouble);
@@ -80,10 +99,13 @@ impl<K: Kernel> File<K> {
                     continue;
                 }
             };
-            let file = Self::of(actor, fd, path, false, step)?;
+            let mut file = Self::of(actor, fd, path, false, step)?;
             // Unlinked by whoever had the lock before.
             if file.stat.links == 0 {
                 continue;
+            }
+            if file.stat.links > 1 && step == Step::Semaphore {
+                file.stat.links = links::settled(actor, &file);
             }
             if let Some(fault) = fault(actor, &file.stat) {
                 return Err(Trouble::InTheWay(Obstacle::file(
@@ -196,9 +218,15 @@ impl<K: Kernel> File<K> {
         let _ = self.kernel.unlink(&self.path);
     }
 
-    /// Gives the lifecycle lock back. The open file lives on where it is mapped.
+    /// Gives the lifecycle lock back.
     pub fn release(&self) {
         let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
+    }
+
+    /// Closes it before its time. The open file lives on where it is mapped.
+    pub fn close(&mut self) {
+        self.kernel.named_close(self.fd);
+        self.fd = -1;
     }
 
     /// Keeps the descriptor open.
@@ -210,7 +238,7 @@ impl<K: Kernel> File<K> {
 impl<K: Kernel> Drop for File<K> {
     fn drop(&mut self) {
         if self.fd >= 0 {
-            self.kernel.named_close(self.fd);
+            self.close();
         }
     }
 }

@@ -71,16 +71,33 @@ impl<K: Kernel> Inquiry<K> {
         }
     }
 
+    /// Whether anybody of ours but the user of this slot uses the semaphore; in doubt there is one.
+    pub(super) fn has_others(&self, slot: u32) -> bool {
+        let is_free = |fd, range| self.kernel.range_holder(fd, range) == Ok(None);
+        let alone = self.ask(|fd| {
+            let mut others = slots::around(slot).into_iter();
+            others.all(|range| is_free(fd, range))
+        });
+        alone != Some(true)
+    }
+
     /// Whether it is worth trying. What the answer says may be over when it comes, or have been said
     /// of another file.
     fn seems_gone(&self, slot: u32) -> bool {
+        self.ask(|fd| slots::is_free(&self.kernel, fd, slot)) == Some(true)
+    }
+
+    /// Asks by whichever descriptor there is.
+    fn ask<T>(&self, question: impl FnOnce(Fd) -> T) -> Option<T> {
         if self.is_it(self.lent) {
-            return slots::is_free(&self.kernel, self.lent, slot);
+            return Some(question(self.lent));
         }
-        let Some(fd) = self.open() else { return false };
-        let gone = slots::is_free(&self.kernel, fd, slot);
-        self.close(fd);
-        gone
+        let fd = self.open()?;
+        let answer = question(fd);
+        if self.is_it(fd) {
+            self.kernel.close(fd);
+        }
+        Some(answer)
     }
 
     /// Takes a slot for a mapping that is made by this descriptor, which is closed; where it is.
@@ -132,12 +149,6 @@ impl<K: Kernel> Inquiry<K> {
         }
         self.kernel.close(fd);
         None
-    }
-
-    fn close(&self, fd: Fd) {
-        if self.is_it(fd) {
-            self.kernel.close(fd);
-        }
     }
 
     fn is_it(&self, fd: Fd) -> bool {

@@ -22,6 +22,7 @@ use super::glance::Glance;
 use super::handle::Handle;
 use super::inquiry::Inquiry;
 use super::lock;
+use super::own_slots;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
@@ -150,16 +151,23 @@ impl<K: Kernel> Semaphore<K> {
         if !whole && !alone {
             return Err(failed(Errno::EINVAL));
         }
-        if file.stat.size < SIZE as u64 {
-            kernel.named_resize(file.fd, SIZE as u64).map_err(failed)?;
+        // Cut short, or with a hole where the file system is full, it would be a SIGBUS later.
+        if !file.made {
+            kernel.named_reserve(file.fd, SIZE as u64).map_err(failed)?;
         }
-        let handle = map(kernel, file, page).map_err(failed)?;
+        let (handle, had) = match role {
+            Role::Lock => kernel.without_fork(|| Ok((map(kernel, file, page)?, false))),
+            Role::Counter { .. } => {
+                own_slots::take(kernel, &file.stat, |page| map(kernel, file, page))
+            }
+        }
+        .map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
         let path = file.path.clone();
         let inquiry = Inquiry::new(kernel, path, file.stat, file.fd, Arc::clone(busy));
-        if !alone {
+        if !alone && !had {
             // The slot may be that of somebody who died.
             if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
@@ -167,7 +175,7 @@ impl<K: Kernel> Semaphore<K> {
             counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &inquiry, file);
+            set_right(actor, handle, role, &inquiry, file);
         } else if let Role::Counter {
             initial,
             reset: true,
@@ -210,10 +218,11 @@ impl<K: Kernel> Semaphore<K> {
 
     /// Stops using it. The last one out removes it, unless a process of real Qt has it open.
     ///
-    /// Returns the page where it was mapped. A thread may be about to look there, so it stays
-    /// memory, for the next semaphore of the same object; when the object goes, it is unmapped.
+    /// Returns the page where a segment's lock was mapped. A thread may be about to look there, so it
+    /// stays memory, for the next semaphore of the same object; when the object goes, it is
+    /// unmapped.
     pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
-        let fd = self.fd();
+        let (fd, inquiry) = (self.fd(), self.inquiry());
         self.fd = -1;
         if !self.is_own() {
             if let Some(fd) = fd {
@@ -223,23 +232,25 @@ impl<K: Kernel> Semaphore<K> {
         }
         // What this process has taken stays taken until it ends, also where it has no object for
         // the semaphore any more: then the slot stays.
-        let owes = matches!(self.role, Role::Counter { .. })
-            && counter::owes(&self.kernel, self.handle)
-            && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
+        let owes =
+            counter::owes(&self.kernel, self.handle) && inquiry.has_others(self.handle.slot());
         // The descriptor first: without the slot, which goes with the mapping, it would look like a
         // process of Qt.
         if let Some(fd) = fd {
             self.kernel.close(fd);
         }
-        if !owes {
-            self.kernel.retire(self.handle.address(), SIZE);
-        }
-        if !owes {
-            clear(actor, &self.place);
-            // Which may be aside although the segment is not.
-            self.place.remove_directory(actor);
-        }
-        (!owes).then_some(self.handle.address())
+        let page = match self.role {
+            Role::Lock => {
+                self.kernel.retire(self.handle.address(), SIZE);
+                Some(self.handle.address())
+            }
+            Role::Counter { .. } if own_slots::leave(&self.kernel, &self.stat, || owes) => None,
+            Role::Counter { .. } => return None,
+        };
+        clear(actor, &self.place);
+        // Which may be aside although the segment is not.
+        self.place.remove_directory(actor);
+        page
     }
 }
 
@@ -272,14 +283,8 @@ fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> 
     Ok(file.locked(slots::ALL)?.is_none() && file.others(place) == Others::None)
 }
 
-/// Whether anybody of ours but the user of this slot uses the semaphore.
-fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
-    slots::around(handle.slot())
-        .into_iter()
-        .any(|range| kernel.range_holder(fd, range) != Ok(None))
-}
-
-/// Takes a slot, and maps the semaphore through the open file that has it.
+/// Takes a slot, and maps the semaphore through the open file that has it. No thread may fork
+/// meanwhile: the child would have the descriptor, and so the slot.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
     let fd = kernel.named_open(&file.path, true)?;
     let made = || {
@@ -300,7 +305,6 @@ fn set_right<K: Kernel>(
     actor: &Actor<K>,
     handle: Handle,
     role: Role,
-    whole: bool,
     inquiry: &Inquiry<K>,
     file: &File<K>,
 ) {
@@ -311,8 +315,9 @@ fn set_right<K: Kernel>(
     }
     counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
-        Role::Lock => Some(1),
-        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+        Role::Lock => 1,
+        // What nobody has open a crash has left: the last one out removes it.
+        Role::Counter { initial, .. } => initial,
     };
     counter::set_alone(kernel, handle, value);
 }
@@ -326,26 +331,43 @@ pub(crate) fn died_inside(path: &Path) -> String {
     )
 }
 
+/// What a place's semaphore says of processes of real Qt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Qt {
+    /// There is no semaphore that we trust.
+    NoSemaphore,
+    /// None is in the middle of a call, as far as can be seen.
+    Outside,
+    /// One has been for as long as this.
+    Inside,
+}
+
 /// Waits, for a moment, until no process of real Qt is in the middle of a call: it keeps the
-/// semaphore then. Says whether there is one.
-pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+/// semaphore then.
+pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> Qt {
     let kernel = &actor.kernel;
     let Ok(glance) = Glance::at(kernel, path_of(place), true) else {
-        return false;
+        return Qt::NoSemaphore;
     };
     let usable = kernel.fstat(glance.fd).is_ok_and(|stat| {
         actor.options.access.trusts_file(&actor.identity, &stat)
             && stat.size >= image(0).len() as u64
     });
-    if usable {
-        if let Ok(address) = kernel.map(glance.fd, SIZE, false) {
-            if Word(kernel.word(address)).value() == 0 {
-                kernel.word_wait(address, 0, COURTESY);
-            }
-            kernel.unmap(address, SIZE);
-        }
+    if !usable {
+        return Qt::NoSemaphore;
     }
-    usable
+    let Ok(address) = kernel.map(glance.fd, SIZE, false) else {
+        return Qt::Outside;
+    };
+    let is_inside = |word: Word| word.value() == 0 && word.holder() == HeldBy::Unknown;
+    let word = Word(kernel.word(address));
+    let mut inside = is_inside(word);
+    if word.value() == 0 {
+        kernel.word_wait(address, 0, COURTESY);
+        inside = inside && is_inside(Word(kernel.word(address)));
+    }
+    kernel.unmap(address, SIZE);
+    if inside { Qt::Inside } else { Qt::Outside }
 }
 
 /// Whether there is something at the path of a place's semaphore.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod accounts;
+mod in_the_way;
 mod others_dead;
+mod own_slots;
 #[path = "../processes/mod.rs"]
 mod processes;
 mod stolen;

@@ -27,7 +27,23 @@ fn access(write: bool) -> OFlag {
 
 pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(path, flags, Mode::empty())?)
+}
+
+/// A descriptor that no program takes for its standard output: where that is closed, an open file
+/// gets its number.
+pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd.into_raw_fd());
+    }
+    // SAFETY: numbers only; the kernel checks the descriptor, and gives a new one.
+    check(unsafe {
+        libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_DUPFD_CLOEXEC,
+            libc::STDERR_FILENO + 1,
+        )
+    })
 }
 
 pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
@@ -42,20 +58,28 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
     match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
         Ok(fd) => {
             finish(kernel, &fd, new)?;
-            link(&fd, path)?;
-            Ok(fd.into_raw_fd())
+            match link(&fd, path) {
+                Ok(()) => above_standard(fd),
+                // The directory has gone, or there is no /proc to name the file by: the attempt
+                // below tells which.
+                Err(Errno::ENOENT) => make_by_name(kernel, path, new),
+                Err(errno) => Err(errno),
+            }
         }
         // Not on this file system: others may see it unfinished for a moment, and clear it then.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            let fd = nix_open(path, flags, mode)?;
-            finish(kernel, &fd, new).inspect_err(|_| {
-                let _ = unistd::unlink(path);
-            })?;
-            Ok(fd.into_raw_fd())
-        }
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => make_by_name(kernel, path, new),
         Err(errno) => Err(errno),
     }
+}
+
+/// Makes a file that has its name from the start.
+fn make_by_name(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+    let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let fd = nix_open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    finish(kernel, &fd, new).inspect_err(|_| {
+        let _ = unistd::unlink(path);
+    })?;
+    above_standard(fd)
 }
 
 /// Gives a file without a name one.
@@ -79,10 +103,10 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     if !as_it_is || kernel.fstat(raw)?.mode & 0o777 != new.mode {
         finish_shared(kernel, raw, new.mode, new.group);
     }
-    let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
-    if !(new.reserve && reserve(raw, size)?) {
-        // SAFETY: numbers only; the kernel checks the descriptor.
-        check(unsafe { libc::ftruncate(raw, size) })?;
+    if new.reserve {
+        reserve(kernel, raw, new.size)?;
+    } else {
+        resize(raw, new.size)?;
     }
     let mut content = new.content;
     while !content.is_empty() {
@@ -96,29 +120,6 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     Ok(())
 }
 
-/// How much memory is reserved at a time, in bytes: before Linux 6.12 a signal takes back what a
-/// call has done so far.
-const PIECE: libc::off_t = 1 << 20;
-
-/// How many signals may come while memory is reserved. More is a machine on which nothing gets done.
-const SIGNALS: usize = 10_000;
-
-/// Gives a file its size, and memory for all of it. `false`: this file system can't.
-fn reserve(fd: Fd, size: libc::off_t) -> Result<bool, Errno> {
-    let (mut begin, mut signals) = (0, 0);
-    while begin < size {
-        let length = PIECE.min(size - begin);
-        // SAFETY: numbers only; the kernel checks the descriptor.
-        match check(unsafe { libc::fallocate(fd, 0, begin, length) }) {
-            Ok(_) => begin += length,
-            Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
-            Err(Errno::EOPNOTSUPP) => return Ok(false),
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(true)
-}
-
 pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
     let mut bytes = vec![0; length];
     // SAFETY: the kernel writes at most `length` bytes into the vector, which has them.
@@ -128,10 +129,37 @@ pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)
+}
+
+/// How much memory is reserved at a time, in bytes: before Linux 6.12 a signal takes back what a
+/// call has done so far.
+const PIECE: libc::off_t = 1 << 20;
+
+/// How many signals may come while memory is reserved. More is a machine on which nothing gets done.
+const SIGNALS: usize = 10_000;
+
+pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
+    let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
+    let (mut begin, mut signals) = (0, 0);
+    while begin < length {
+        let piece = PIECE.min(length - begin);
+        // SAFETY: numbers only; the kernel checks the descriptor.
+        match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
+            Ok(_) => begin += piece,
+            Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    if kernel.fstat(fd)?.size < size {
+        resize(fd, size)?;
+    }
+    Ok(())
 }
 
 const BOTH: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr;
 
 use nix::NixPath as _;
@@ -191,10 +191,5 @@ impl RangeLocks for Linux {
         static NAMESPACE: Lazy<u32> =
             Lazy::new(|| fs::metadata("/proc/self/ns/pid").map_or(0, |status| status.ino() as u32));
         *NAMESPACE
-    }
-
-    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
     }
 }

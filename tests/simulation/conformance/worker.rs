@@ -143,7 +143,7 @@ fn make(call: &Call) -> Reply {
         Call::NamedOpen(..)
         | Call::NamedOpenLocked(..)
         | Call::NamedMake(..)
-        | Call::NamedResize(..)
+        | Call::NamedReserve(..)
         | Call::Announce(_)
         | Call::NamedAlone(..)
         | Call::IsMapped(_)
@@ -204,7 +204,7 @@ fn make_posix(call: &Call) -> Reply {
             };
             int(kernel.named_make(path, &new))
         }
-        Call::NamedResize(fd, size) => unit(kernel.named_resize(*fd, *size)),
+        Call::NamedReserve(fd, size) => unit(kernel.named_reserve(*fd, *size)),
         Call::Announce(path) => int(kernel.announce(path)),
         Call::NamedAlone(fd, path, wait) => other(kernel.named_alone(*fd, path, *wait), |alone| {
             Value::Number(alone.into())

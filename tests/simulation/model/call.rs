@@ -67,7 +67,7 @@ pub enum Call {
     NamedUnlocked(Arc<Path>, Wait),
     Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
-    NamedResize(Fd, u64),
+    NamedReserve(Fd, u64),
     NamedAlone(Fd, Arc<Path>, Wait),
     /// The first half of it: if the answer is yes, there is a lease.
     Lease(Fd, Arc<Path>, Wait),
@@ -159,7 +159,7 @@ impl Call {
             | Call::Flock(fd, ..)
             | Call::RangeLock(fd, ..)
             | Call::RangeHolder(fd, _)
-            | Call::NamedResize(fd, _)
+            | Call::NamedReserve(fd, _)
             | Call::NamedLocks(fd)
             | Call::LeaseBack(fd)
             | Call::Map(fd, _, None)

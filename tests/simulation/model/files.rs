@@ -161,15 +161,31 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
-        let given = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid));
-        let of_nobody = if given == group { 0 } else { 0o070 };
-        let mode = mode & 0o7777 & !of_nobody;
-        let ino = self.new_inode(path, FileKind::Regular, cred, mode);
-        self.enter(path, ino);
-        if let Some(gid) = given {
-            self.inode_mut(ino).gid = gid;
-        }
+        let ino = self.new_shared(who, cred, path, mode, group);
         number(self.new_fd(who, ino, true))
+    }
+
+    /// A new file of a mode and a group, as far as its maker may give it to that.
+    pub(super) fn new_shared(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        mode: u32,
+        group: Option<u32>,
+    ) -> u64 {
+        let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
+        self.enter(path, ino);
+        if let Some(gid) = group {
+            let member = cred.uid == 0 || self.in_group(who, cred, gid);
+            let inode = self.inode_mut(ino);
+            if member {
+                inode.gid = gid;
+            } else if inode.gid != gid {
+                inode.mode &= !0o070;
+            }
+        }
+        ino
     }
 
     pub(super) fn may_write(&self, who: Pid, cred: Cred, directory: &Path) -> bool {

@@ -118,7 +118,7 @@ impl Line for Call {
                 let (mode, size, words) = (new.mode, new.size, words.join(" "));
                 format!("named_make {} {mode} {group} {size} {words}", show(path))
             }
-            Call::NamedResize(fd, size) => format!("named_resize {fd} {size}"),
+            Call::NamedReserve(fd, size) => format!("named_reserve {fd} {size}"),
             Call::NamedLook(path, write) => {
                 format!("named_look {} {}", show(path), i32::from(*write))
             }
@@ -201,7 +201,7 @@ impl Line for Call {
                 };
                 Call::NamedMake(path(), named)
             }
-            "named_resize" => Call::NamedResize(int32(1), large(2)),
+            "named_reserve" => Call::NamedReserve(int32(1), large(2)),
             "announce" => Call::Announce(path()),
             "named_alone" => {
                 let path = Path::new(words[2]).into();

@@ -163,7 +163,7 @@ impl World {
             Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
             Call::LeaseBack(fd) => self.lease_back(who, *fd),
-            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
+            Call::NamedReserve(fd, size) => self.named_reserve(who, *fd, *size),
             Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
             Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {

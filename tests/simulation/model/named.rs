@@ -137,12 +137,8 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
-        let ino = self.new_inode(path, FileKind::Regular, cred, new.mode & 0o7777);
-        self.enter(path, ino);
-        let member = |gid: &u32| cred.uid == 0 || self.in_group(who, cred, *gid);
-        let group = new.group.filter(member);
+        let ino = self.new_shared(who, cred, path, new.mode, new.group);
         let inode = self.inode_mut(ino);
-        inode.gid = group.unwrap_or(inode.gid);
         inode.memory = Memory::new(new.size, &new.words);
         let fd = self.new_fd(who, ino, true);
         let handle = self.processes[who].fds.get_mut(&fd).unwrap();
@@ -150,18 +146,22 @@ impl World {
         number(fd)
     }
 
-    pub(super) fn named_resize(&mut self, who: Pid, fd: Fd, size: u64) -> Reply {
+    pub(super) fn named_reserve(&mut self, who: Pid, fd: Fd, size: u64) -> Reply {
         let Some(handle) = self.processes[who].fds.get(&fd) else {
             return fail(Errno::EBADF);
         };
-        if !handle.writable {
+        if size == 0 {
             return fail(Errno::EINVAL);
+        }
+        if !handle.writable {
+            return fail(Errno::EBADF);
         }
         let ino = handle.ino;
         if self.inode(ino).kind != FileKind::Regular {
-            return fail(Errno::EINVAL);
+            return fail(Errno::ESPIPE);
         }
-        self.inode_mut(ino).memory.resize(size);
+        let memory = &mut self.inode_mut(ino).memory;
+        memory.resize(memory.size.max(size));
         DONE
     }
 

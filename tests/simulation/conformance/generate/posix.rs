@@ -30,7 +30,7 @@ pub fn call(world: &World, who: Pid, dice: &mut Dice) -> Call {
             let name = world.name_of(who, fd).unwrap_or_else(|| path("/tmp/a"));
             Call::NamedAlone(fd, name, dice.one_of(&[Wait::No, SHORT]))
         }
-        1 => Call::NamedResize(fd, dice.one_of(&[0, 4, 16, 32, 100, 5000])),
+        1 => Call::NamedReserve(fd, dice.one_of(&[0, 4, 16, 32, 100, 5000])),
         2 => who_has_mapped(world, dice),
         3 => {
             let address = dice.one_of(&mapped);
