@@ -196,6 +196,32 @@ fn platform_safe_keys() {
     world.assert_clean();
 }
 
+/// A key that remembers what setKey() was given has that one's lock, whatever its own name.
+#[test]
+fn the_lock_of_a_remembered_key() {
+    let Some(world) = has_qt68().then(World::new).flatten() else {
+        return;
+    };
+    let file = world.temp().join("file");
+    for key in [
+        "posix:/named?legacyKey=remembered".to_owned(),
+        "posix:/qipc_sharedmemory_named?legacyKey=remembered".to_owned(),
+        "posix:/named?legacyKey=".to_owned(),
+        format!("systemv:{}?legacyKey=remembered", file.display()),
+    ] {
+        let [wanted, found] = [Build::QT68, Build::QSHM68].map(|build| {
+            world.restart();
+            let mut holder = world.launch("holder", build).start();
+            holder.ask(&format!("key text:{key}"));
+            assert_eq!(holder.ask("create 4"), "ok", "{build:?} {key}");
+            assert_eq!(holder.ask("lock"), "ok", "{build:?} {key}");
+            (world.objects(), world.files())
+        });
+        assert_eq!(found, wanted, "{key}");
+    }
+    world.restart();
+}
+
 fn told(world: &World, build: Build, user: User, calls: &[&str]) -> Vec<String> {
     told_by(world, world.launch_as("calls", build, user), calls)
 }
