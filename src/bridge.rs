@@ -314,7 +314,7 @@ mod ffi {
         fn set_key_in_temp(self: &SharedMemory, key: &[u8]);
         fn clear_key(self: &SharedMemory);
         fn set_native_key(self: &SharedMemory, path: &[u8]);
-        fn set_native_ipc_key(self: &SharedMemory, kind: u16, name: &[u8], legacy: bool);
+        fn set_native_ipc_key(self: &SharedMemory, kind: u16, name: &[u8], semaphore: &[u8]);
         fn native_key(self: &SharedMemory) -> Vec<u8>;
         fn create(self: &SharedMemory, size: i64, mode: AccessMode) -> bool;
         fn attach(self: &SharedMemory, mode: AccessMode) -> bool;

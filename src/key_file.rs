@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, Kernel, Wait};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, HELD, Kernel, Wait};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 use sharing::{Sharing, lock_file, open_existing};
@@ -51,6 +51,8 @@ pub(crate) struct KeyFile<K: Kernel> {
     exclusive: Cell<bool>,
     /// Whether the application has run since the descriptor was looked at.
     asleep: Cell<bool>,
+    /// Where the open file is mapped, so that the application can't close it.
+    held: Cell<Option<usize>>,
     sharing: Sharing,
 }
 
@@ -131,19 +133,20 @@ impl<K: Kernel> KeyFile<K> {
                         deleted: false,
                         exclusive: Cell::new(exclusive),
                         asleep: Cell::new(false),
+                        held: Cell::new(None),
                         sharing,
                     };
                     if stat.links == 0 {
                         continue;
                     }
-                    if let Some(fault) = fault(actor, &stat) {
+                    if let Some(fault) = unfit(actor, &stat) {
                         return Err(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat))));
                     }
                     let wanted = actor.key_file_mode();
                     // A umask may have taken the owner's rights too. And real Qt gives its files
                     // to the group, any member of which could then keep our locks.
                     let lacks = made && stat.mode & 0o600 != 0o600;
-                    let ours = stat.uid == actor.identity.uid && stat.size == 0;
+                    let ours = stat.uid == actor.identity.uid && holds_nothing(&stat);
                     if lacks || ours && wanted == 0o600 && stat.mode & 0o077 != 0 {
                         let _ = kernel.fchmod(fd, wanted);
                     }
@@ -195,10 +198,15 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Takes the lock exclusively if nobody else has any; says whether it did. A shared lock
     /// held before is gone either way.
+    ///
+    /// Not inlined: in a caller that branches on the answer, rustc 1.95 stores a value that was
+    /// never set (it replaces the comparison by its operand and drops it), so that the lock stayed
+    /// with whatever child was forked meanwhile.
+    #[inline(never)]
     pub fn try_exclusive(&self) -> bool {
-        let taken = self.lock_file(FileLock::Exclusive, Wait::No);
-        self.exclusive.set(taken.is_ok());
-        taken.is_ok()
+        let taken = self.lock_file(FileLock::Exclusive, Wait::No).is_ok();
+        self.exclusive.set(taken);
+        taken
     }
 
     /// Whether the lock is taken exclusively.
@@ -243,6 +251,19 @@ impl<K: Kernel> KeyFile<K> {
         self.asleep.set(true);
     }
 
+    /// The same, with its lock: that stays also where the application closes all descriptors.
+    pub fn sleep_with_lock(&self) {
+        // Where the file can't be mapped, as with the lock of the descriptor alone.
+        self.held.set(self.kernel.hold(self.fd).ok());
+        self.sleep();
+    }
+
+    fn let_go(&self) {
+        if let Some(address) = self.held.take() {
+            self.kernel.unmap(address, HELD);
+        }
+    }
+
     /// Whether this process opened it, and is no forked child of the one that did.
     pub fn is_own(&self) -> bool {
         self.pid == self.kernel.getpid()
@@ -278,6 +299,7 @@ impl<K: Kernel> KeyFile<K> {
                 deleted: self.deleted,
                 exclusive: Cell::new(false),
                 asleep: Cell::new(false),
+                held: Cell::new(None),
                 sharing: self.sharing,
             }),
             Ok(fd) => {
@@ -305,6 +327,7 @@ impl<K: Kernel> KeyFile<K> {
             deleted: true,
             exclusive: Cell::new(false),
             asleep: Cell::new(false),
+            held: Cell::new(None),
             sharing: Sharing::No,
         };
         // Judged as it was when it still had its link.
@@ -332,7 +355,7 @@ impl<K: Kernel> KeyFile<K> {
 
     /// The same; `lifecycle`: this process has the file's lifecycle lock, too.
     pub fn unlink_under(&self, lifecycle: bool) {
-        if self.stat.size > 0 || self.deleted || !self.is_linked() {
+        if !holds_nothing(&self.stat) || self.deleted || !self.is_linked() {
             return;
         }
         match self.sharing {
@@ -351,6 +374,7 @@ impl<K: Kernel> KeyFile<K> {
 
 impl<K: Kernel> Drop for KeyFile<K> {
     fn drop(&mut self) {
+        self.let_go();
         // An application that closed all descriptors may have another file under the number.
         let kept = || {
             let now = self.kernel.fstat(self.fd);
@@ -365,6 +389,28 @@ impl<K: Kernel> Drop for KeyFile<K> {
             self.release();
         }
         self.kernel.close(self.fd);
+    }
+}
+
+/// Whether a file was made to be a key file, as far as that can be seen: a native key may be any
+/// file or directory.
+fn holds_nothing(stat: &FileStat) -> bool {
+    stat.kind == FileKind::Regular && stat.size == 0
+}
+
+/// What is wrong with a key file that could be opened. A native key may be a directory: it has more
+/// than one link by nature, and nobody can replace it by its links.
+fn unfit<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
+    match stat.kind {
+        FileKind::Directory if actor.one_file => {
+            let as_file = FileStat {
+                kind: FileKind::Regular,
+                links: 1,
+                ..*stat
+            };
+            fault(actor, &as_file)
+        }
+        _ => fault(actor, stat),
     }
 }
 

@@ -175,7 +175,7 @@ impl<K: Kernel> Semaphore<K> {
             // semaphore in between, but then its key file with it.
             file.take(FileLock::Shared, Wait::AtMost(actor.options.lock_wait))?;
             if file.is_in_place() {
-                file.sleep();
+                file.sleep_with_lock();
                 return Ok(Some(Semaphore {
                     file,
                     place: place.clone(),

@@ -189,11 +189,24 @@ fn trouble_of_semaphore(
                 "QSystemSemaphore::handle:",
             ),
             Step::SemaphoreFile | Step::KeyFile => no_semaphore_key_file(),
+            Step::Semaphore | Step::Segment | Step::Attach if *errno == Errno::ENOENT => {
+                no_semaphore()
+            }
             Step::Semaphore | Step::Segment | Step::Attach => {
                 system(*errno, "QSystemSemaphore::handle")
             }
         },
     }
+}
+
+/// There is no semaphore, nor can one be made. (Of a segment Qt says that it "doesn't" exist.)
+fn no_semaphore() -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "%1: does not exist",
+        "QSystemSemaphore::handle",
+    )
+    .with_errno(Errno::ENOENT as i32)
 }
 
 /// The semaphore's key file can't be made.

@@ -5,11 +5,16 @@
 mod processes;
 
 use std::cell::RefCell;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::libc;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use processes::{child, ends_well, hear, say};
+use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, Key, OpenMode, SharedMemory, SystemSemaphore};
 
 /// A temp directory of the test's own.
@@ -94,5 +99,64 @@ fn a_child_inside_the_lock_bars_nobody_after_it() {
     ends_well(starter);
     drop(third);
     assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0);
+    std::fs::remove_dir(&temp).unwrap();
+}
+
+/// Whether a process waits for a semaphore.
+fn is_in_semop(pid: Pid) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|word| word.parse().ok());
+    [libc::SYS_semop, libc::SYS_semtimedop]
+        .map(Some)
+        .contains(&number)
+}
+
+/// As daemons do, the holder of a semaphore closes every descriptor that it knows nothing of.
+#[test]
+fn who_closes_all_descriptors_still_uses_a_semaphore() {
+    let temp = temp("closed");
+    let key = Key::new(b"closed", &temp);
+    let native = NativeKey::new(KeyType::SystemV(b'Q'), temp.join("native"), false);
+    for native in [None, Some(native)] {
+        let file = native
+            .as_ref()
+            .map_or_else(|| key.semaphore_file(), |key| key.name().to_owned());
+        let semaphore = || {
+            let semaphore = SystemSemaphore::new();
+            match &native {
+                Some(key) => semaphore.set_native_ipc_key(key.clone(), 1, OpenMode::Open),
+                None => semaphore.set_key(key.clone(), 1, OpenMode::Open),
+            }
+            semaphore
+        };
+        let (here, there) = UnixStream::pair().unwrap();
+        let holder = child(|| {
+            let own = semaphore();
+            assert!(own.acquire(), "{}", own.error());
+            for fd in (3..256).filter(|fd| *fd != there.as_raw_fd()) {
+                let _ = nix::unistd::close(fd);
+            }
+            say(&there);
+            hear(&there);
+            assert!(own.release(1));
+            drop(own);
+        });
+        hear(&here);
+        // Not the last one out, nor alone.
+        drop(semaphore());
+        assert!(file.exists());
+        let next = semaphore();
+        let waiter = child(|| assert!(next.acquire()));
+        while !is_in_semop(waiter) {
+            let state = waitpid(waiter, Some(WaitPidFlag::WNOHANG));
+            assert_eq!(state, Ok(WaitStatus::StillAlive), "two are inside");
+            std::thread::yield_now();
+        }
+        say(&here);
+        ends_well(holder);
+        ends_well(waiter);
+        drop(next);
+        assert_eq!(std::fs::read_dir(&temp).unwrap().count(), 0);
+    }
     std::fs::remove_dir(&temp).unwrap();
 }

@@ -64,9 +64,11 @@ void QSharedMemory::setNativeKey(const QNativeIpcKey &key)
     state->key = qshm::dropin::legacyKeyOf(key);
     state->isLegacy = false;
     state->ipcKey = key;
+    const QNativeIpcKey lock = qshm::dropin::legacyNativeKey(state->key, "qipc_systemsem_",
+                                                             key.type());
     state->memory.setNativeKey(quint16(key.type()),
                                qshm::dropin::viewOf(QFile::encodeName(key.nativeKey())),
-                               !state->key.isNull());
+                               qshm::dropin::viewOf(QFile::encodeName(lock.nativeKey())));
 }
 
 // Not in the header any more, but programs that were built with Qt 6.0 to 6.5 call it.

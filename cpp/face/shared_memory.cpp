@@ -56,9 +56,10 @@ void SharedMemory::setNativeKey(std::string_view path) noexcept
     m_memory->set_native_key(bytesOf(path));
 }
 
-void SharedMemory::setNativeKey(std::uint16_t type, std::string_view name, bool legacy) noexcept
+void SharedMemory::setNativeKey(std::uint16_t type, std::string_view name,
+                                std::string_view semaphore) noexcept
 {
-    m_memory->set_native_ipc_key(type, bytesOf(name), legacy);
+    m_memory->set_native_ipc_key(type, bytesOf(name), bytesOf(semaphore));
 }
 
 std::string SharedMemory::nativeKey() const

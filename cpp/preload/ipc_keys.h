@@ -52,8 +52,11 @@ public:
     /// is missing or not as expected.
     bool resolve(const Symbols &symbols, const Strings &strings);
 
-    /// QSystemSemaphore::legacyNativeKey() for System V.
-    RawIpcKey legacySemaphoreKey(const Raw &key) const { return m_legacy(key, SystemV); }
+    /// QSystemSemaphore::legacyNativeKey().
+    RawIpcKey legacySemaphoreKey(const Raw &key, std::uint16_t type = SystemV) const
+    {
+        return m_legacy(key, type);
+    }
     bool isSupported(std::uint16_t type) const { return m_isSupported(type); }
     bool areEqual(const RawIpcKey &one, const RawIpcKey &other) const;
     bool isEmpty(const RawIpcKey &key) const;

@@ -101,8 +101,11 @@ void takeIpcKey(State &state, const void *object)
     const MemoryMembers &members = state.qt.memory();
     const IpcKey key(*state.qt.ipcKeys(), [&] { return members.ipcKey(object); });
     const Text legacy(state.qt.strings(), [&] { return members.key(object); });
-    state.memory.setNativeKey(key.raw().type(), state.qt.strings().local8Bit(key.raw().name()),
-                              !legacy.isNull());
+    const std::uint16_t type = key.raw().type();
+    const IpcKey lock(*state.qt.ipcKeys(),
+                      [&] { return state.qt.ipcKeys()->legacySemaphoreKey(legacy.raw(), type); });
+    state.memory.setNativeKey(type, state.qt.strings().local8Bit(key.raw().name()),
+                              state.qt.strings().local8Bit(lock.raw().name()));
 }
 
 // The state of an object that is about to be used; null if the object is left to Qt.

@@ -78,9 +78,11 @@ public:
     void setNativeKey(std::string_view path) noexcept;
     /// Sets a key as Qt 6.6 and later have it: the number of a `QNativeIpcKey::Type` (0x51: System
     /// V, 0x100: POSIX realtime) and the name, which is the path of a key file or that of a POSIX
-    /// object. `legacy`: the name is what `QSharedMemory::legacyNativeKey()` makes of a key, so
-    /// that the lock has another. Detaches if attached. From then on errors are those of Qt 6.6.
-    void setNativeKey(std::uint16_t type, std::string_view name, bool legacy = false) noexcept;
+    /// object. `semaphore`: the name of the lock, if it has another; for a key that remembers what
+    /// `setKey()` was given, Qt has what `QSystemSemaphore::legacyNativeKey()` makes of that.
+    /// Detaches if attached. From then on errors are those of Qt 6.6.
+    void setNativeKey(std::uint16_t type, std::string_view name,
+                      std::string_view semaphore = {}) noexcept;
     /// The path of the key file, which other programs can give to `setNativeKey()`. Empty if
     /// there is no key.
     std::string nativeKey() const;

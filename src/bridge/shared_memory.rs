@@ -48,9 +48,16 @@ impl SharedMemory {
         self.ask((), |memory| memory.set_native_key(path_of(path).to_owned()));
     }
 
-    pub(super) fn set_native_ipc_key(&self, kind: u16, name: &[u8], legacy: bool) {
-        let name = path_of(name).to_owned();
-        let key = KeyType::from_number(kind).map(|kind| NativeKey::new(kind, name, legacy));
+    pub(super) fn set_native_ipc_key(&self, kind: u16, name: &[u8], semaphore: &[u8]) {
+        let path = |name| path_of(name).to_owned();
+        let key = KeyType::from_number(kind).map(|kind| {
+            let key = NativeKey::new(kind, path(name), false);
+            if semaphore.is_empty() {
+                key
+            } else {
+                key.with_semaphore(path(semaphore))
+            }
+        });
         self.ask((), |memory| match key {
             Some(key) => memory.set_native_ipc_key(key),
             None => memory.refuse_key_type(),

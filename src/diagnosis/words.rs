@@ -109,6 +109,14 @@ pub(super) fn strange_file(file: &FileFound) -> Option<String> {
     ))
 }
 
+/// Whether a file is there for a key alone: by its name, or because it holds nothing. Another is
+/// somebody's, and not to be removed: a native key may be any file or directory.
+fn is_for_keys(file: &FileFound) -> bool {
+    let name = file.path.file_name().unwrap_or_default().as_encoded_bytes();
+    let named = |prefix: &&[u8]| name.starts_with(prefix);
+    file.kind == FileKind::Regular && file.size == 0 || [&b"qipc_"[..], b"qshm-"].iter().any(named)
+}
+
 /// The command that clears a place; empty if nothing is there, or if it is in use.
 pub(super) fn command(place: &PlaceReport) -> String {
     if place.state == Some(State::Live) {
@@ -120,14 +128,7 @@ pub(super) fn command(place: &PlaceReport) -> String {
         segment.and_then(|found| found.id),
         semaphore.and_then(|found| found.id),
     );
-    // Of what has not the name of a key file only what is empty: a native key may be any file, and
-    // then that is somebody's.
-    let is_key_file = |file: &&FileFound| {
-        let name = file.path.file_name().unwrap_or_default();
-        let empty = file.kind == FileKind::Regular && file.size == 0;
-        empty || name.as_encoded_bytes().starts_with(b"qipc_")
-    };
-    let keys = place.files.iter().filter(is_key_file);
+    let keys = place.files.iter().filter(|file| is_for_keys(file));
     let is_directory = |file: &FileFound| file.kind == FileKind::Directory;
     let option = if place.files.iter().any(is_directory) {
         "-rf"
@@ -247,10 +248,12 @@ pub(crate) fn explain<K: Kernel>(
             all.push(words.unwrap_or_else(|| format!("{} {fault}", path.display())));
             if !known || objects.is_empty() {
                 // Only the file: planted there, or of something that is gone.
-                let directory = found.is_some_and(|found| found.kind == FileKind::Directory);
-                let remove = if directory { "rm -r" } else { "rm -f" };
-                let path = quoted(path);
-                all.push(format!("if no program uses it: sudo {remove} {path}"));
+                if let Some(found) = found.filter(is_for_keys) {
+                    let directory = found.kind == FileKind::Directory;
+                    let remove = if directory { "rm -r" } else { "rm -f" };
+                    let path = quoted(path);
+                    all.push(format!("if no program uses it: sudo {remove} {path}"));
+                }
                 return all.join("; ");
             }
         }

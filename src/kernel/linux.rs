@@ -10,6 +10,7 @@ mod files;
 mod flocks;
 mod fork_window;
 mod keeping;
+mod lease_signal;
 mod lock_table;
 mod locks;
 mod named;
@@ -282,6 +283,10 @@ impl Kernel for Linux {
 
     fn retire(&self, address: usize, size: usize) {
         named::retire(address, size);
+    }
+
+    fn hold(&self, fd: Fd) -> Result<usize, Errno> {
+        named::hold(fd)
     }
 
     fn unmap(&self, address: usize, size: usize) {

@@ -31,6 +31,9 @@ pub use types::{
     Process, Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
+/// The size of what [`Kernel::hold`] maps, in bytes.
+pub const HELD: usize = 4096;
+
 /// The system calls.
 ///
 /// Descriptors, ids and addresses are plain numbers, as the kernel has them; the layers above
@@ -279,6 +282,14 @@ pub trait Kernel: Clone + Evidence {
     /// Gives a mapping up, and leaves memory of the process's own at its address: a thread may be
     /// just about to look there.
     fn retire(&self, _address: usize, _size: usize) {}
+
+    /// mmap(2) of a file's first page, without any access and also where there is none: it keeps
+    /// the open file, and so its locks, where the application closes the descriptor. A forked
+    /// child has it too. Given up by [`unmap`](Self::unmap) with [`HELD`] as its size. A kernel
+    /// without mappings can't.
+    fn hold(&self, _fd: Fd) -> Result<usize, Errno> {
+        Err(Errno::ENOSYS)
+    }
 
     /// munmap(2).
     fn unmap(&self, _address: usize, _size: usize) {}

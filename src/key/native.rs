@@ -68,24 +68,27 @@ pub struct NativeKey {
     kind: KeyType,
     name: PathBuf,
     legacy: bool,
+    /// The name of the semaphore, where that does not follow from the segment's.
+    semaphore: Option<PathBuf>,
 }
 
 impl NativeKey {
     /// A key of this type and name. `legacy`: the name is what Qt makes of a `setKey()`, as
     /// `legacyNativeKey()` gives it, so that segment and semaphore have names of their own.
-    pub fn new(kind: KeyType, mut name: PathBuf, legacy: bool) -> Self {
-        // What Qt calls ends where a C string does.
-        if let Some(end) = name
-            .as_os_str()
-            .as_bytes()
-            .iter()
-            .position(|byte| *byte == 0)
-        {
-            let mut bytes = name.into_os_string().into_vec();
-            bytes.truncate(end);
-            name = OsString::from_vec(bytes).into();
+    pub fn new(kind: KeyType, name: PathBuf, legacy: bool) -> Self {
+        Self {
+            kind,
+            name: as_c_string(name),
+            legacy,
+            semaphore: None,
         }
-        Self { kind, name, legacy }
+    }
+
+    /// The same key, with a lock of this name: in Qt it follows from the key that was given to
+    /// `setKey()`, if the `QNativeIpcKey` remembers one, whatever the segment's name is.
+    pub fn with_semaphore(mut self, name: PathBuf) -> Self {
+        self.semaphore = Some(as_c_string(name));
+        self
     }
 
     /// Its type.
@@ -110,6 +113,9 @@ impl NativeKey {
 
     /// The name of the semaphore that is the segment's lock: of a legacy key it is another.
     pub fn semaphore(&self) -> PathBuf {
+        if let Some(name) = &self.semaphore {
+            return name.clone();
+        }
         let name = self.name.as_os_str().as_bytes();
         let start = name.len()
             - self
@@ -136,7 +142,8 @@ impl NativeKey {
                 Self {
                     name: self.name.with_file_name(OsString::from_vec(name)),
                     legacy: true,
-                    ..*self
+                    semaphore: None,
+                    kind: self.kind,
                 }
             }
             None => self.clone(),
@@ -149,6 +156,19 @@ impl NativeKey {
         let semaphore = object(SEM_PREFIX, &self.semaphore())?;
         Ok((segment, semaphore))
     }
+}
+
+/// What Qt calls ends where a C string does.
+fn as_c_string(name: PathBuf) -> PathBuf {
+    let end = name
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .position(|byte| *byte == 0);
+    let Some(end) = end else { return name };
+    let mut bytes = name.into_os_string().into_vec();
+    bytes.truncate(end);
+    OsString::from_vec(bytes).into()
 }
 
 /// The file of an object, as shm_open(3) and sem_open(3) find it.
@@ -211,6 +231,8 @@ mod tests {
         assert_eq!(key(true).semaphore(), Path::new("/tmp/qipc_systemsem_a1"));
         assert_eq!(key(false).semaphore(), Path::new(name));
         let (segment, semaphore) = posix("/qipc_sharedmemory_a1", true).objects().unwrap();
+        let other = posix("/a", true).with_semaphore("/b\0c".into());
+        assert_eq!(other.objects().unwrap().1, Path::new("/dev/shm/sem.b"));
         assert_eq!(segment, Path::new("/dev/shm/qipc_sharedmemory_a1"));
         assert_eq!(semaphore, Path::new("/dev/shm/sem.qipc_systemsem_a1"));
     }

@@ -49,10 +49,15 @@ pub(super) fn open_existing<K: Kernel>(
     path: &Path,
     sharing: Sharing,
 ) -> Result<Fd, Errno> {
-    if sharing.is_for_semaphore() {
-        kernel.named_open(path, true)
-    } else {
-        kernel.open(path, Open::Existing)
+    let for_reading = || kernel.open(path, Open::Existing);
+    if !sharing.is_for_semaphore() {
+        return for_reading();
+    }
+    match kernel.named_open(path, true) {
+        // Somebody else's file, or a directory. Its users can lock it all the same, but nobody can
+        // tell that there are none: the semaphore keeps its value, and stays.
+        Err(Errno::EACCES | Errno::EISDIR | Errno::EROFS | Errno::ETXTBSY) => for_reading(),
+        answer => answer,
     }
 }
 

@@ -1,15 +1,18 @@
 //! The lock of a [`SharedMemory`] with a POSIX key.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use crate::actor::Actor;
 use crate::diagnosis::{self, Subject};
-use crate::kernel::{Kernel, Wait};
+use crate::kernel::{Errno, Kernel, Wait};
+use crate::key::SHM_DIRECTORY;
 use crate::named::lock::{self, Taken};
 use crate::named::{self, Attached, Created, Found, Handle, Left, Role, counter};
 use crate::notes;
 use crate::place::Places;
 use crate::texts::{self, Call};
+use crate::trouble::{Step, Trouble};
 
 use super::lock::{LockKey, PATIENCE};
 use super::{AccessMode, Segment, SharedMemory, detail, fail, fail_by};
@@ -68,6 +71,12 @@ impl<K: Kernel> State<K> {
     }
 }
 
+/// Whether there is no directory for POSIX objects.
+fn is_without_directory<K: Kernel>(actor: &Actor<K>) -> bool {
+    let found = actor.kernel.lstat(Path::new(SHM_DIRECTORY));
+    matches!(found, Err(Errno::ENOENT | Errno::ENOTDIR))
+}
+
 impl<K: Kernel> SharedMemory<K> {
     pub(super) fn create_posix(
         &self,
@@ -98,6 +107,11 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(Found::Segment(attached)) => {
                 self.enter(state, Segment::Posix(attached));
                 true
+            }
+            Ok(Found::Nothing(None)) if is_without_directory(actor) => {
+                let missing = &places.machine.segment;
+                let trouble = Trouble::system(Step::Segment, Errno::ENOENT, missing);
+                fail_by(state, actor, &trouble, Call::Attach)
             }
             Ok(Found::Nothing(obstacle)) => {
                 let mut error = texts::no_posix_segment();

@@ -5,7 +5,7 @@ use crate::kernel::Errno;
 use crate::key::KeyType;
 use crate::trouble::{Step, Trouble};
 
-use super::{Call, empty_semaphore_key, no_key, trouble_of_semaphore};
+use super::{Call, empty_semaphore_key, no_key, no_semaphore, trouble_of_semaphore};
 
 /// The function that Qt names where shm_open(3) fails, also in `create()`.
 pub(super) const SHM_OPEN: &str = "QSharedMemory::attach (shm_open)";
@@ -97,6 +97,11 @@ pub(crate) fn semaphore_name_too_long() -> Error {
     system(Errno::ENAMETOOLONG, "QSystemSemaphore::handle")
 }
 
+/// `create()` and `attach()` where there is no directory for POSIX objects: Qt misses the lock first.
+pub(crate) fn no_posix_objects() -> Error {
+    lock_key_failed_66(&no_semaphore())
+}
+
 /// `attach()` without a POSIX segment.
 pub(crate) fn no_posix_segment() -> Error {
     Error::new(ErrorKind::NotFound, "%1: doesn't exist", SHM_OPEN)
@@ -135,6 +140,7 @@ pub(crate) fn of_segment_66(trouble: &Trouble, call: Call, posix: bool) -> Error
             Step::Segment if posix && matches!(errno, Errno::ENOSPC | Errno::EFBIG) => {
                 system(Errno::ENOMEM, attach)
             }
+            Step::Segment if posix && *errno == Errno::ENOENT => no_posix_objects(),
             Step::Segment => system(*errno, function),
             Step::Attach => system(*errno, attach),
             Step::KeyFile | Step::Semaphore | Step::SemaphoreFile => {

@@ -1,5 +1,5 @@
 // Keys of Qt 6.6 and later by a text: "posix:KEY" and "systemv:KEY" are what platformSafeKey()
-// makes of KEY, everything else is for setKey().
+// makes of KEY, "text:TEXT" is for QNativeIpcKey::fromString(), everything else for setKey().
 
 #ifndef QSHM_TESTS_KEY_KIND_H
 #define QSHM_TESTS_KEY_KIND_H
@@ -17,6 +17,8 @@ namespace key_kind {
 template <typename Class>
 QNativeIpcKey keyOf(const QString &text)
 {
+    if (text.startsWith(QLatin1String("text:")))
+        return QNativeIpcKey::fromString(text.mid(5));
     if (text.startsWith(QLatin1String("posix:")))
         return Class::platformSafeKey(text.mid(6), QNativeIpcKey::Type::PosixRealtime);
     if (text.startsWith(QLatin1String("systemv:")))
@@ -37,7 +39,8 @@ QString keyOf(const QString &text)
 inline void setKey(QSharedMemory &memory, const QString &text)
 {
 #if QT_VERSION >= QT_VERSION_CHECK(6, 6, 0)
-    if (text.startsWith(QLatin1String("posix:")) || text.startsWith(QLatin1String("systemv:"))) {
+    if (text.startsWith(QLatin1String("posix:")) || text.startsWith(QLatin1String("systemv:"))
+        || text.startsWith(QLatin1String("text:"))) {
         memory.setNativeKey(keyOf<QSharedMemory>(text));
         return;
     }

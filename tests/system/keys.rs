@@ -1,7 +1,7 @@
 //! Odd keys, sizes and temp directories: the same answers, key files, project
 //! ids and sizes as Qt's.
 
-use crate::support::{Build, User, World, say};
+use crate::support::{Build, User, World, has_qt68, say};
 use std::os::unix::fs::MetadataExt;
 
 /// By the names of `tests/programs/calls_keys.h`.
@@ -174,6 +174,52 @@ fn odd_temp_directories() {
         }
         account
     });
+}
+
+/// What platformSafeKey() makes of keys that are paths and of keys that are not.
+#[test]
+fn platform_safe_keys() {
+    let Some(world) = has_qt68().then(World::new).flatten() else {
+        return;
+    };
+    let [wanted, found] = [Build::QT68, Build::QSHM68].map(|build| {
+        let runtime = world.runtime(User::Root);
+        let launch = world.launch("holder", build);
+        let mut holder = launch.env("XDG_RUNTIME_DIR", runtime).start();
+        ["plain", "/plain", "/", "//a/b", "a/b", "./a"]
+            .iter()
+            .flat_map(|key| [format!("posix:{key}"), format!("systemv:{key}")])
+            .map(|key| format!("{key}: {}", holder.ask(&format!("key {key}"))))
+            .collect::<Vec<_>>()
+    });
+    assert_eq!(found, wanted);
+    world.assert_clean();
+}
+
+/// A key that remembers what setKey() was given has that one's lock, whatever its own name.
+#[test]
+fn the_lock_of_a_remembered_key() {
+    let Some(world) = has_qt68().then(World::new).flatten() else {
+        return;
+    };
+    let file = world.temp().join("file");
+    for key in [
+        "posix:/named?legacyKey=remembered".to_owned(),
+        "posix:/qipc_sharedmemory_named?legacyKey=remembered".to_owned(),
+        "posix:/named?legacyKey=".to_owned(),
+        format!("systemv:{}?legacyKey=remembered", file.display()),
+    ] {
+        let [wanted, found] = [Build::QT68, Build::QSHM68].map(|build| {
+            world.restart();
+            let mut holder = world.launch("holder", build).start();
+            holder.ask(&format!("key text:{key}"));
+            assert_eq!(holder.ask("create 4"), "ok", "{build:?} {key}");
+            assert_eq!(holder.ask("lock"), "ok", "{build:?} {key}");
+            (world.objects(), world.files())
+        });
+        assert_eq!(found, wanted, "{key}");
+    }
+    world.restart();
 }
 
 fn told(world: &World, build: Build, user: User, calls: &[&str]) -> Vec<String> {

@@ -19,6 +19,7 @@ mod demo_cases;
 mod diagnosis;
 mod faults;
 mod field_uses;
+mod given_back;
 mod hostile;
 mod hostile_temp;
 mod instances;

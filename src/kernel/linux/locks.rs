@@ -2,6 +2,7 @@
 
 use super::super::{Errno, Fd, FileLock, Range, Wait};
 use super::check;
+use super::lease_signal::Unheard;
 use super::waiting::asked_again;
 
 pub fn flock(fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno> {
@@ -67,17 +68,10 @@ pub fn range_holder(fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
     Ok(Some(Range { start, length }))
 }
 
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
 pub fn lease(fd: Fd) -> Result<(), Errno> {
+    let _unheard = Unheard::of(fd)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
         check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
         check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
     }

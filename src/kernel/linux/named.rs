@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 use once_cell::sync::Lazy;
 
-use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
+use super::super::{Errno, Fd, FileLock, HELD, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
 use super::{Linux, check};
 
@@ -177,6 +177,12 @@ pub fn map(fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
     let access = if read_only { libc::PROT_READ } else { BOTH };
     // SAFETY: with a null address the kernel chooses a free place, so nothing is overwritten.
     result(unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED, fd, 0) })
+}
+
+pub fn hold(fd: Fd) -> Result<usize, Errno> {
+    let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+    // SAFETY: a free place that the kernel chooses, to which nobody has access.
+    result(unsafe { libc::mmap(ptr::null_mut(), HELD, libc::PROT_NONE, flags, fd, 0) })
 }
 
 pub fn map_own(fd: Fd, size: usize, at: Option<usize>) -> Result<usize, Errno> {
