@@ -3,6 +3,7 @@
 use crate::actor::Actor;
 use crate::kernel::{Errno, FileLock, FileStat, Kernel, Wait};
 use crate::notes;
+use crate::options::Leftover;
 use crate::place::{Place, Places};
 use crate::trouble::{Obstacle, Step, Trouble};
 
@@ -136,6 +137,10 @@ impl Attached {
         let path = &self.place.segment;
         let locked = File::lock_now(actor, path, Step::Segment);
         kernel.unmap(self.address, self.size);
+        // As Qt does it, which never removes one.
+        if actor.options.leftover == Leftover::Keep {
+            return Left::Others(semaphore);
+        }
         let file = match locked {
             Ok(file) => file,
             Err(Trouble::Busy(_)) if self.has_others(kernel) => return Left::Others(semaphore),

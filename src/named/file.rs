@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::actor::Actor;
 use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Range, Wait};
-use crate::key_file::fault;
+use crate::key_file::{fault, refused};
 use crate::place::Place;
-use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+use crate::trouble::{Obstacle, Step, Trouble};
 
 use super::links;
 
@@ -241,21 +241,5 @@ pub(crate) fn perm_of(stat: &FileStat) -> IpcPerm {
         cuid: stat.uid,
         cgid: stat.gid,
         mode: stat.mode & 0o777,
-    }
-}
-
-/// A file that could not be opened: in the way if it is there, else a failure of the system.
-/// `None`: it was in the way and is not there any more.
-fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Option<Trouble> {
-    let fault = match errno {
-        Errno::ELOOP => FileFault::Link,
-        Errno::EACCES | Errno::EPERM => FileFault::Unreadable,
-        Errno::ENXIO | Errno::ENODEV | Errno::EISDIR => FileFault::NotPlain,
-        _ => return Some(Trouble::system(step, errno, path)),
-    };
-    match actor.kernel.lstat(path) {
-        Ok(stat) => Some(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat)))),
-        Err(Errno::ENOENT) => None,
-        Err(_) => Some(Trouble::system(step, errno, path)),
     }
 }

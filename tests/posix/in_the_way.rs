@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use qshm::key::{KeyType, NativeKey};
-use qshm::{Access, AccessMode, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
+use qshm::{Access, AccessMode, Leftover, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
 
 use crate::support::{
     alone, assert_gone, child, ends_well, files, hear, key, kill_and_wait, memory, say, semaphore,
@@ -318,6 +318,45 @@ fn root_without_capabilities_sees_who_uses_a_file() {
     assert_eq!(fs::read(&path).unwrap(), [7; 4]);
     kill_and_wait(qt);
     goes(&few, &key, &sudo, "attach: doesn't exist");
+    assert_gone(&key);
+}
+
+/// A program that would rather not start than have a lock of its own.
+#[test]
+fn somebody_elses_semaphore_alone_stops_who_wants_to_fail() {
+    let _alone = alone();
+    if !is_root() {
+        return;
+    }
+    let key = key("fail");
+    let [_, path] = files(&key);
+    fs::write(&path, [0; 32]).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let fail = [("QSHM_IN_THE_WAY", "fail")];
+    let steps = "create: permission denied, attach: permission denied";
+    goes(&user(ALICE, &[]), &key, &fail, steps);
+    goes(&user(ALICE, &[]), &key, &[], "create, lock, unlock");
+    fs::remove_file(&path).unwrap();
+    assert_gone(&key);
+}
+
+/// `QSHM_LEFTOVER=keep`: Qt removes no segment.
+#[test]
+fn what_is_to_be_kept_stays() {
+    let _alone = alone();
+    let key = key("keep");
+    let [path, _] = files(&key);
+    let mine = memory(&key);
+    mine.set_options(OptionsUpdate {
+        leftover: Some(Leftover::Keep),
+        ..OptionsUpdate::default()
+    });
+    assert!(mine.create(4, AccessMode::ReadWrite));
+    assert!(mine.lock() && mine.unlock() && mine.detach());
+    assert!(path.exists());
+    assert!(mine.attach(AccessMode::ReadWrite) && mine.detach());
+    drop(mine);
+    assert!(!memory(&key).attach(AccessMode::ReadWrite));
     assert_gone(&key);
 }
 
