@@ -255,6 +255,10 @@ impl Kernel for Linux {
         openers::alone(fd, path, wait)
     }
 
+    fn named_unlink(&self, fd: Fd, path: &Path) -> Result<(), Errno> {
+        openers::unlink(fd, path)
+    }
+
     fn is_mapped(&self, file: &FileStat) -> bool {
         proc::is_mapped(file)
     }

@@ -53,12 +53,17 @@ impl<K: Kernel> File<K> {
         Self::lock_waiting(actor, path, write, step, wait)
     }
 
-    /// The same, for reading, if the lock is free.
+    /// The same, if the lock is free.
     ///
     /// # Errors
     /// [`Trouble::Busy`]: it is not.
-    pub fn lock_now(actor: &Actor<K>, path: &Path, step: Step) -> Result<Option<Self>, Trouble> {
-        Self::lock_waiting(actor, path, false, step, Wait::No)
+    pub fn lock_now(
+        actor: &Actor<K>,
+        path: &Path,
+        write: bool,
+        step: Step,
+    ) -> Result<Option<Self>, Trouble> {
+        Self::lock_waiting(actor, path, write, step, Wait::No)
     }
 
     fn lock_waiting(
@@ -206,6 +211,20 @@ impl<K: Kernel> File<K> {
     /// Removes the file from its path, under its lock.
     pub fn unlink(&self) {
         let _ = self.kernel.unlink(&self.path);
+    }
+
+    /// Removes a segment's file that nobody uses, unless somebody has come meanwhile.
+    ///
+    /// # Errors
+    /// `EAGAIN`: somebody has.
+    pub fn unlink_unused(&self, place: &Place) -> Result<(), Errno> {
+        match self.kernel.named_unlink(self.fd, &self.path) {
+            // It may be one of ours, who only looks.
+            Err(Errno::EAGAIN) if self.others(place) == Others::None => {
+                self.kernel.unlink(&self.path)
+            }
+            answer => answer,
+        }
     }
 
     /// Gives the lifecycle lock back.

@@ -360,6 +360,62 @@ fn what_is_to_be_kept_stays() {
     assert_gone(&key);
 }
 
+#[cfg(target_arch = "x86_64")]
+const UNLINK: i64 = nix::libc::SYS_unlink;
+#[cfg(not(target_arch = "x86_64"))]
+const UNLINK: i64 = nix::libc::SYS_unlinkat;
+
+/// Who opens the segment in the moment of its removal gets no segment of its own.
+#[test]
+fn nobody_gets_a_segment_that_is_being_removed() {
+    let _alone = alone();
+    let key = key("removed");
+    let [path, _] = files(&key);
+    let delayed = Command::new("strace")
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=unlink,unlinkat",
+        ])
+        .args(["-e", "inject=unlink,unlinkat:delay_enter=400000:when=1"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "in_the_way::steps", "--ignored", "--nocapture"])
+        .env(STEPS, "create")
+        .env(KEY, key.name())
+        .spawn();
+    let Ok(mut delayed) = delayed else {
+        println!("SKIPPED: no strace(1)");
+        return;
+    };
+    // Its thread that is in unlink(2).
+    let tracing = format!("/proc/{0}/task/{0}/children", delayed.id());
+    let unlinks = || {
+        let children = fs::read_to_string(&tracing).unwrap_or_default();
+        let threads = children
+            .split_whitespace()
+            .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+        let mut calls = threads
+            .flatten()
+            .flatten()
+            .filter_map(|thread| fs::read_to_string(thread.path().join("syscall")).ok());
+        let number = format!("{UNLINK} ");
+        calls.any(|call| call.starts_with(&number))
+    };
+    while !unlinks() {
+        assert!(delayed.try_wait().unwrap().is_none(), "it has not unlinked");
+        std::thread::yield_now();
+    }
+    let opened = File::options().read(true).write(true).open(&path);
+    // Either it was gone, or it is nothing.
+    let size = opened.map_or(0, |file| file.metadata().unwrap().len());
+    assert_eq!(size, 0);
+    assert!(delayed.wait().unwrap().success());
+    assert_gone(&key);
+}
+
 /// A process of root's that the user may not disturb, and root's next one on the user's behalf.
 #[test]
 fn what_root_uses_is_stepped_aside_of_on_the_users_behalf() {

@@ -75,10 +75,17 @@ const F_SETSIG: libc::c_int = 10;
 const HARMLESS: libc::c_int = libc::SIGURG;
 
 pub fn lease(fd: Fd) -> Result<(), Errno> {
+    under_lease(fd, || ())
+}
+
+/// Runs `act` while whoever opens the file waits.
+pub fn under_lease<T>(fd: Fd, act: impl FnOnce() -> T) -> Result<T, Errno> {
     // SAFETY: numbers only; the kernel checks the descriptor.
     unsafe {
         check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
         check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
     }
+    let done = act();
+    // SAFETY: the same.
+    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) }).map(|_| done)
 }
