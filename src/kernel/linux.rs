@@ -8,6 +8,7 @@
 mod as_user;
 mod files;
 mod fork_window;
+mod leases;
 mod lock_table;
 mod locks;
 mod named;

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, cho
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use qshm::key::{KeyType, NativeKey};
@@ -61,9 +62,17 @@ fn goes(user: &[String], key: &NativeKey, environment: &[(&str, &str)], steps: &
     assert!(output.status.success(), "{steps}: {text}");
 }
 
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: i32) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
 #[test]
 #[ignore = "the program that the tests below start as one user or the other"]
 fn steps() {
+    // SAFETY: the handler only counts.
+    unsafe { nix::libc::signal(nix::libc::SIGURG, count_signal as *const () as usize) };
     let name = std::env::var_os(KEY).unwrap();
     let key = NativeKey::new(KeyType::Posix, name.into(), false);
     let mine = memory(&key);
@@ -82,6 +91,8 @@ fn steps() {
             "create" => act_on(&mine, mine.create(4, AccessMode::ReadWrite)),
             "attach" => act_on(&mine, mine.attach(AccessMode::ReadWrite)),
             "attach again" => act_on(&second, second.attach(AccessMode::ReadWrite)),
+            "detach" => act_on(&mine, mine.detach()),
+            "signals" => SIGNALS.load(Ordering::Relaxed).to_string(),
             "lock" => act_on(&mine, mine.lock()),
             "unlock" => act_on(&mine, mine.unlock()),
             "modes" => {
@@ -383,7 +394,8 @@ fn nobody_gets_a_segment_that_is_being_removed() {
         .args(["-e", "inject=unlink,unlinkat:delay_enter=400000:when=1"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "in_the_way::steps", "--ignored", "--nocapture"])
-        .env(STEPS, "create")
+        // Whom the lease was for hears of it, and not the application.
+        .env(STEPS, "create, detach, signals: 0")
         .env(KEY, key.name())
         .spawn();
     let Ok(mut delayed) = delayed else {

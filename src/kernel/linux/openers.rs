@@ -17,7 +17,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, Range, Wait};
-use super::locks::{lease, range_holder, range_lock, under_lease};
+use super::leases::{lease, under_lease};
+use super::locks::{range_holder, range_lock};
 use super::waiting::asked_again;
 use super::{Linux, named};
 
