@@ -11,6 +11,7 @@ mod flocks;
 mod fork_window;
 mod keeping;
 mod lease_signal;
+mod leases;
 mod lock_table;
 mod locks;
 mod named;
@@ -263,6 +264,10 @@ impl Kernel for Linux {
 
     fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
         openers::alone(fd, path, wait)
+    }
+
+    fn named_unlink(&self, fd: Fd, path: &Path) -> Result<(), Errno> {
+        openers::unlink(fd, path)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {

@@ -17,6 +17,7 @@ mod support;
 mod calls;
 mod demo_cases;
 mod diagnosis;
+mod exports;
 mod faults;
 mod field_uses;
 mod given_back;

@@ -106,7 +106,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use super::super::locks::lease;
+    use super::super::leases::lease;
     use super::*;
 
     /// How many signals have reached the process.

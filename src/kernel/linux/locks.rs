@@ -1,8 +1,7 @@
-//! Locks of open files: flock(2), ranges by fcntl(2) `F_OFD_SETLK`, and leases.
+//! Locks of open files: flock(2), and ranges by fcntl(2) `F_OFD_SETLK`.
 
 use super::super::{Errno, Fd, FileLock, Range, Wait};
 use super::check;
-use super::lease_signal::Unheard;
 use super::waiting::asked_again;
 
 pub fn flock(fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno> {
@@ -66,13 +65,4 @@ pub fn range_holder(fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
         length => length as u64,
     };
     Ok(Some(Range { start, length }))
-}
-
-pub fn lease(fd: Fd) -> Result<(), Errno> {
-    let _unheard = Unheard::of(fd)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
 }

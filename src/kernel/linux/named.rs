@@ -129,7 +129,7 @@ pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)

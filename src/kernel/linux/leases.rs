@@ -1,0 +1,22 @@
+//! Leases: fcntl(2) `F_SETLEASE`, given only where nobody else has the file open.
+//!
+//! Whoever opens the file while somebody has a lease waits.
+
+use super::super::{Errno, Fd};
+use super::check;
+use super::lease_signal::Unheard;
+
+/// Takes a lease and gives it back: whether nobody else has the file open.
+pub fn lease(fd: Fd) -> Result<(), Errno> {
+    under_lease(fd, || ())
+}
+
+/// Runs `act` while whoever opens the file waits.
+pub fn under_lease<T>(fd: Fd, act: impl FnOnce() -> T) -> Result<T, Errno> {
+    let _unheard = Unheard::of(fd)?;
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) })?;
+    let done = act();
+    // SAFETY: numbers only.
+    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) }).map(|_| done)
+}
