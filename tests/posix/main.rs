@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
-mod accounts;
 mod in_the_way;
 mod others_dead;
 mod stolen;
 mod support;
+mod taken;
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
