@@ -18,10 +18,16 @@ use super::word::{HeldBy, MOST, Word};
 pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
     let page = Page::new(kernel, handle, None);
     if delta < 0 {
-        lock::take_one(kernel, handle) || page.word().value() > 0 && page.add(delta).is_ok()
+        take_by_word(&page, kernel, handle) || page.word().value() > 0 && page.add(delta).is_ok()
     } else {
         give(&page, kernel, handle, delta).is_ok()
     }
+}
+
+/// Takes one where the word has room to name us, unless we have released it before.
+#[inline]
+fn take_by_word<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle) -> bool {
+    page.owed() >= 0 && lock::take_one(kernel, handle)
 }
 
 /// Adds `n`, first of all for what we have taken ourselves, as the word says and then the table:
@@ -32,10 +38,12 @@ fn give<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle, n: i32) -> Re
     if n == 1 && give_by_word(kernel, handle, 1, is_mine).is_ok() {
         return Ok(());
     }
-    if page.owed() == 0 {
+    let word = page.word();
+    // For another, who acquires what we release.
+    if page.owed() <= 0 && !is_mine(word) && word.holder() != HeldBy::Unknown {
         return give_by_word(kernel, handle, n, |_| true);
     }
-    if n == 1 || !is_mine(page.word()) {
+    if n == 1 || !is_mine(word) {
         return page.add(n);
     }
     // What may have to be done anew comes first.
@@ -74,7 +82,7 @@ pub(crate) fn acquire<K: Kernel>(
     let page = Page::new(kernel, handle, Some(inquiry));
     let begin = kernel.clock();
     loop {
-        if lock::take_one(kernel, handle) {
+        if take_by_word(&page, kernel, handle) {
             return Ok(());
         }
         if page.word().value() > 0 {

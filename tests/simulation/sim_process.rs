@@ -11,11 +11,12 @@ use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Range, SemStat, ShmStat,
-    Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Range, SemStat,
+    ShmStat, Wait,
 };
 
 pub use alone::run_alone;
@@ -93,6 +94,7 @@ struct Shared {
     cred: Cell<Cred>,
     stopped: Cell<bool>,
     status: RefCell<Status>,
+    slots: Mutex<Vec<OwnSlot>>,
     answers: Box<dyn Answers>,
 }
 
@@ -113,6 +115,7 @@ impl SimProcess {
             cred: Cell::new(user.cred),
             stopped: Cell::new(false),
             status: RefCell::default(),
+            slots: Mutex::default(),
             answers: Box::new(answers),
         }))
     }
@@ -470,6 +473,10 @@ impl Kernel for SimProcess {
 
     fn retire(&self, address: usize, _size: usize) {
         let _ = self.ask(&Call::Retire(address));
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        &self.0.slots
     }
 
     fn word(&self, address: usize) -> u64 {
