@@ -5,11 +5,11 @@
 //!
 //! Behind the 32 bytes of glibc the page has a table: for each slot, what its user has acquired less
 //! what it has released, which is added to the value when it dies, if it is more than nothing. To
-//! change the value and the table as one, the user of a slot takes the
-//! page's mutex, writes into a journal what the table is to be, and then changes the value together
-//! with a bit, the parity, in one step. Whoever finds the mutex in the hands of the dead can tell by
-//! that bit whether the step was made: if so the journal is carried out, else it is void. The word
-//! itself has room for one who has taken one, which needs none of this.
+//! change the value and the table as one, the user of a slot takes the page's mutex, writes into a
+//! journal what the table is to be, and then changes the value together with a bit, the parity, in
+//! one step. Whoever finds the mutex in the hands of the dead can tell by that bit whether the step
+//! was made: if so the journal is carried out, else it is void. The word itself has room for one who
+//! has taken one, which needs none of this.
 //!
 //! What must hold, at every step and wherever a kill may come:
 //!
@@ -100,7 +100,8 @@ impl<'a, K: Kernel> Page<'a, K> {
     /// Whether we have taken more than we have given back, by the word and by the table.
     #[inline]
     pub fn has_taken(&self) -> bool {
-        i32::from(self.word().holder() == HeldBy::Slot(self.slot)) + self.owed() > 0
+        let named = self.word().holder() == HeldBy::Slot(self.slot);
+        self.owed().saturating_add(named.into()) > 0
     }
 
     /// The slots for which something is to be added when their users die, and what.
