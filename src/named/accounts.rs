@@ -1,20 +1,22 @@
 //! Who has taken how much from a semaphore, so that it comes back when a process dies, as with
 //! System V (`SEM_UNDO`, semop(2)). Not so what a process has released beyond that: System V takes
-//! it back, Qt's POSIX semaphores don't, and who releases and ends has given a signal.
+//! it back, Qt's POSIX semaphores don't, and who releases and ends has given a signal. It only counts
+//! against what the same process acquires later.
 //!
-//! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
-//! value when its user dies. To change the value and the table as one, the user of a slot takes the
-//! page's mutex, writes into a journal what the table is to be, and then changes the value together
-//! with a bit, the parity, in one step. Whoever finds the mutex in the hands of the dead can tell by
-//! that bit whether the step was made: if so the journal is carried out, else it is void. The word
-//! itself has room for one who has taken one, which needs none of this.
+//! Behind the 32 bytes of glibc the page has a table: for each slot, what its user has acquired less
+//! what it has released, which is added to the value when it dies, if it is more than nothing. To
+//! change the value and the table as one, the user of a slot takes the page's mutex, writes into a
+//! journal what the table is to be, and then changes the value together with a bit, the parity, in
+//! one step. Whoever finds the mutex in the hands of the dead can tell by that bit whether the step
+//! was made: if so the journal is carried out, else it is void. The word itself has room for one who
+//! has taken one, which needs none of this.
 //!
 //! What must hold, at every step and wherever a kill may come:
 //!
 //! - **The sum stays.** The value, and one if the word names a slot, and what the table has for all
 //!   slots (with the journal carried out if the parity says so) are together what they were. Only
-//!   who sets the value, a release() of what nobody is named to have, and processes of real Qt, of
-//!   whom nobody keeps an account, change it.
+//!   who sets the value, who releases several at once of what another is named to have, the end of
+//!   one who has released more than it had, and processes of real Qt change it.
 //! - **Each account has one owner**: the user of the slot, whose mapping keeps the slot's byte
 //!   locked, or, when that has died, who has that byte locked in its stead. What belongs to the dead
 //!   is only touched by who has become the owner first and has then looked whether it is there:
@@ -95,10 +97,11 @@ impl<'a, K: Kernel> Page<'a, K> {
         self.kernel.word_set(self.address + at, value);
     }
 
-    /// Whether we have taken more than we have given back, by the word or by the table.
+    /// Whether we have taken more than we have given back, by the word and by the table.
     #[inline]
     pub fn has_taken(&self) -> bool {
-        self.word().holder() == HeldBy::Slot(self.slot) || self.owed() > 0
+        let named = self.word().holder() == HeldBy::Slot(self.slot);
+        self.owed().saturating_add(named.into()) > 0
     }
 
     /// The slots for which something is to be added when their users die, and what.
@@ -110,7 +113,7 @@ impl<'a, K: Kernel> Page<'a, K> {
         (0..).zip(owed).filter(|(_, owed)| *owed != 0).collect()
     }
 
-    /// What is to be added when we die.
+    /// What we have acquired and not released, as far as the table has it.
     #[inline]
     pub fn owed(&self) -> i32 {
         let (at, shift) = table_entry(self.slot);
@@ -216,7 +219,7 @@ impl<'a, K: Kernel> Page<'a, K> {
     pub fn add(&self, delta: i32) -> Result<(), Errno> {
         let changed = self.locked(|| {
             let owed = self.owed().saturating_sub(delta);
-            self.change(delta, owed.max(0))
+            self.change(delta, owed)
         })?;
         let word = changed.ok_or(Errno::EAGAIN)??;
         if delta > 0 && word.has_waiters() {
@@ -226,7 +229,7 @@ impl<'a, K: Kernel> Page<'a, K> {
     }
 
     /// Clears our account, under the mutex: as far as the value can take it, as the kernel does
-    /// with `SEM_UNDO`. Less than nothing is what nobody of ours wrote.
+    /// with `SEM_UNDO`.
     fn clear(&self) -> Option<Result<Word, Errno>> {
         let room = MOST.saturating_sub(self.word().value());
         let owed = self.owed().max(0).unsigned_abs();

@@ -18,34 +18,51 @@ use super::word::{HeldBy, MOST, Word};
 pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool {
     let page = Page::new(kernel, handle, None);
     if delta < 0 {
-        lock::take_one(kernel, handle) || page.word().value() > 0 && page.add(delta).is_ok()
+        take_by_word(&page, kernel, handle) || page.word().value() > 0 && page.add(delta).is_ok()
     } else {
         give(&page, kernel, handle, delta).is_ok()
     }
 }
 
-/// Adds `n`, first of all for what we have taken ourselves.
+/// Takes one where the word has room to name us, unless we have released it before.
 #[inline]
-fn give<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle, n: i32) -> Result<(), Errno> {
-    if page.owed() == 0 {
-        return give_by_word(kernel, handle, n);
-    }
-    if page.word().holder() != HeldBy::Slot(handle.slot()) {
-        return page.add(n);
-    }
-    // What may fail comes first.
-    if n > 1 {
-        page.add(n - 1)?;
-    }
-    give_by_word(kernel, handle, 1)
+fn take_by_word<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle) -> bool {
+    page.owed() >= 0 && lock::take_one(kernel, handle)
 }
 
-/// The same for whom the word names, whoever that is. What is more is a signal.
+/// Adds `n`, first of all for what we have taken ourselves, as the word says and then the table:
+/// other threads may do the same.
 #[inline]
-fn give_by_word<K: Kernel>(kernel: &K, handle: Handle, n: i32) -> Result<(), Errno> {
+fn give<K: Kernel>(page: &Page<'_, K>, kernel: &K, handle: Handle, n: i32) -> Result<(), Errno> {
+    let is_mine = |word: Word| word.holder() == HeldBy::Slot(handle.slot());
+    if n == 1 && give_by_word(kernel, handle, 1, is_mine).is_ok() {
+        return Ok(());
+    }
+    let word = page.word();
+    // For another, who acquires what we release.
+    if page.owed() <= 0 && !is_mine(word) && word.holder() != HeldBy::Unknown {
+        return give_by_word(kernel, handle, n, |_| true);
+    }
+    if n == 1 || !is_mine(word) {
+        return page.add(n);
+    }
+    // What may have to be done anew comes first.
+    page.add(n - 1)?;
+    give_by_word(kernel, handle, 1, |_| true)
+}
+
+/// The same for whom the word names, if it is to be; that may be another or nobody, and what is
+/// more is a signal.
+#[inline]
+fn give_by_word<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    n: i32,
+    is_for: impl Fn(Word) -> bool,
+) -> Result<(), Errno> {
     let given = change(kernel, handle.address(), |word| {
         let value = word.value().checked_add(n.unsigned_abs());
-        let value = value.filter(|value| *value <= MOST)?;
+        let value = value.filter(|value| *value <= MOST && is_for(word))?;
         Some(word.with_value(value).with_holder(HeldBy::Unknown))
     });
     if given.ok_or(Errno::EOVERFLOW)?.has_waiters() {
@@ -65,7 +82,7 @@ pub(crate) fn acquire<K: Kernel>(
     let page = Page::new(kernel, handle, Some(inquiry));
     let begin = kernel.clock();
     loop {
-        if lock::take_one(kernel, handle) {
+        if take_by_word(&page, kernel, handle) {
             return Ok(());
         }
         if page.word().value() > 0 {
@@ -119,15 +136,20 @@ pub(super) fn settle_the_dead<K: Kernel>(kernel: &K, handle: Handle, inquiry: &I
 /// Sets the value, and forgets who owes what.
 pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inquiry<K>, value: u32) {
     let page = Page::new(kernel, handle, Some(inquiry));
-    let _ = page.reset(value);
+    if page.reset(value).is_err() {
+        change(kernel, page.address, |word| Some(word.with_value(value)));
+    }
     if value > 0 {
         kernel.word_wake(page.address, i32::MAX);
     }
 }
 
-/// Clears up after the dead user whose slot has become ours.
-pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inquiry<K>) {
-    Page::new(kernel, handle, Some(inquiry)).settle();
+/// Clears up after the dead user whose slot has become ours; says whether nothing is left, which
+/// would be taken for ours.
+pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inquiry<K>) -> bool {
+    let page = Page::new(kernel, handle, Some(inquiry));
+    page.settle();
+    page.owed() == 0
 }
 
 /// Gives back what all dead had. Nobody else uses the semaphore.

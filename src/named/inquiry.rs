@@ -108,6 +108,8 @@ impl<K: Kernel> Inquiry<K> {
         let right = self.is_it(fd);
         if right {
             kernel.close(fd);
+        } else {
+            slots::give_back(kernel, fd, slot);
         }
         match taken {
             Ok(address) if right => Some(address),

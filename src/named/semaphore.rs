@@ -171,7 +171,16 @@ impl<K: Kernel> Semaphore<K> {
             if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
             }
-            counter::take_over(kernel, handle, &inquiry);
+            if !counter::take_over(kernel, handle, &inquiry) {
+                match (role, page) {
+                    (Role::Counter { .. }, _) => {
+                        own_slots::leave(kernel, &file.stat, || false);
+                    }
+                    (Role::Lock, Some(page)) => kernel.retire(page, SIZE),
+                    (Role::Lock, None) => kernel.unmap(handle.address(), SIZE),
+                }
+                return Err(failed(Errno::EBUSY));
+            }
         }
         if alone && !file.made {
             set_right(actor, handle, role, &inquiry, file);

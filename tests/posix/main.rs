@@ -5,11 +5,11 @@
 mod accounts;
 mod in_the_way;
 mod others_dead;
-mod own_slots;
 #[path = "../processes/mod.rs"]
 mod processes;
 mod stolen;
 mod support;
+mod taken;
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
