@@ -11,8 +11,9 @@ mod ranges;
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
 use std::rc::Rc;
+use std::sync::Mutex;
 
-use qshm::kernel::Errno;
+use qshm::kernel::{Errno, OwnSlot};
 
 pub use alone::run_alone;
 
@@ -85,6 +86,7 @@ struct Shared {
     cred: Cell<Cred>,
     stopped: Cell<bool>,
     status: RefCell<Status>,
+    slots: Mutex<Vec<OwnSlot>>,
     answers: Box<dyn Answers>,
 }
 
@@ -105,6 +107,7 @@ impl SimProcess {
             cred: Cell::new(user.cred),
             stopped: Cell::new(false),
             status: RefCell::default(),
+            slots: Mutex::default(),
             answers: Box::new(answers),
         }))
     }

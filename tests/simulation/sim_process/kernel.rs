@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Range, SemStat, ShmStat,
-    Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Range, SemStat,
+    ShmStat, Wait,
 };
 
 use super::SimProcess;
@@ -282,6 +283,10 @@ impl Kernel for SimProcess {
 
     fn retire(&self, address: usize, _size: usize) {
         let _ = self.ask(&Call::Retire(address));
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        &self.0.slots
     }
 
     fn word(&self, address: usize) -> u64 {
