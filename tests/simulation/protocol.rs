@@ -1,4 +1,4 @@
-//! qshm's own classes on the simulated machine: the guarantees G1 to G5 under every
+//! qshm's own classes on the simulated machine: the guarantees G1 to G6 under every
 //! interleaving of two processes and under random ones of more, with kills.
 
 mod accounts;
@@ -10,10 +10,13 @@ mod posix;
 mod programs;
 mod two_processes;
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use qshm::kernel::FileKind;
+
 use crate::explore::{explore, explore_some};
-use crate::scenario::{Member, Scenario, member};
+use crate::scenario::{Member, Scenario, exclusion_and_one_place, least_privilege, member};
 use crate::schedules::{pct, random};
 use crate::sim_process::{SimProcess, User};
 use crate::{seed, soak};
@@ -117,8 +120,24 @@ fn scenario(name: &str, keys: Keys, users: &[User], behaviour: Behaviour) -> Sce
         scenario.world.plant_directory(RUNTIME, USER, USER, 0o700);
     }
     scenario.at_rest = clean(everybody(), next_start(keys), &[]);
+    scenario.invariant = Arc::new(|world, members, statuses| {
+        exclusion_and_one_place(world, members, statuses)?;
+        least_privilege(world, members)
+    });
     if keys == Keys::Posix {
         accounts::with_sum(&mut scenario, 1);
     }
     scenario
+}
+
+/// The invariant of G6 finds what it is for.
+#[test]
+fn a_file_for_everybody_is_noticed() {
+    let scenario = scenario("none", Keys::Posix, &everybody(), programs::visit);
+    for (uid, mode, fine) in [(USER, 0o600, true), (USER, 0o640, false), (0, 0o600, false)] {
+        let mut world = scenario.start();
+        world.plant("/dev/shm/Logic", FileKind::Regular, uid, uid, mode);
+        let judged = least_privilege(&world, &scenario.members);
+        assert_eq!(judged.is_ok(), fine, "{uid} {mode:o}: {judged:?}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use qshm::kernel::FileKind;
+
 use crate::model::{Pid, World};
 use crate::sim_process::{Program, Status, User};
 
@@ -143,6 +145,36 @@ pub fn exclusion_and_one_place(
         }
     }
     Ok(())
+}
+
+/// G5 and G6: whatever was made belongs to one of the identities, also where root made it, and is
+/// for its owner alone.
+pub fn least_privilege(world: &World, members: &[Member]) -> Result<(), String> {
+    let may_own = |uid: u32| members.iter().any(|one| one.user.identity.uid == uid);
+    for (name, ino) in &world.names {
+        let inode = &world.inodes[ino];
+        let open = inode.mode & 0o077 != 0;
+        if inode.kind == FileKind::Regular && !inode.old && (open || !may_own(inode.uid)) {
+            let (uid, mode) = (inode.uid, inode.mode);
+            return Err(format!("G6: {} of {uid}, mode {mode:o}", name.display()));
+        }
+    }
+    let segments = world
+        .segments
+        .values()
+        .filter(|one| !one.old)
+        .map(|one| one.perm);
+    let mut made = segments.chain(
+        world
+            .sets
+            .values()
+            .filter(|one| !one.old)
+            .map(|one| one.perm),
+    );
+    match made.find(|perm| perm.mode & 0o077 != 0 || !may_own(perm.uid) || !may_own(perm.cuid)) {
+        Some(perm) => Err(format!("G6: an object with {perm:?}")),
+        None => Ok(()),
+    }
 }
 
 /// Nothing is left: no object, and nothing in the temp directory but what is named here.

@@ -11,7 +11,15 @@ use super::files::{EXECUTE, READ, UMASK, WRITE, name_hash};
 use super::{Pid, World};
 
 impl World {
-    pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
+    pub(super) fn inodes_of(&self, who: Pid, cred: Cred, directory: &Path, prefix: &str) -> Reply {
+        let readable = |ino: &u64| {
+            self.parent(who, cred, directory).is_ok() && self.file_may(who, cred, *ino, READ)
+        };
+        // The root directory has no other one above it.
+        let open = directory.parent().is_none() || self.names.get(directory).is_some_and(readable);
+        if !open {
+            return list([]);
+        }
         let wanted = |name: &Path| {
             let file = name.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
             name.parent() == Some(directory) && file.starts_with(prefix.as_bytes())

@@ -223,7 +223,7 @@ impl World {
             Call::ShmKeys => self.shm_keys(),
             Call::SemKeys => call::list(self.sets.values().map(|set| set.key.into())),
             Call::SemWasUsed(id) => self.sem_was_used(who, cred, *id),
-            Call::Inodes(path, prefix) => self.inodes_of(path, prefix),
+            Call::Inodes(path, prefix) => self.inodes_of(who, cred, path, prefix),
             Call::OpenDeleted(path, uid) => self.open_deleted(who, cred, path, *uid),
             Call::Peek(address) => self.peek(who, *address),
             Call::Poke(address, value) => self.poke(who, *address, *value),

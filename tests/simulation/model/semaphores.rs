@@ -21,6 +21,8 @@ pub struct Set {
     pub last_pid: i32,
     /// By semop(2) or an undo: `sem_otime` is set.
     pub used: bool,
+    /// Made in an earlier second.
+    pub old: bool,
     /// Who waits, the first to be served first.
     pub queue: Vec<Pid>,
 }
@@ -62,6 +64,7 @@ impl World {
             value: 0,
             last_pid: 0,
             used: false,
+            old: self.long_ago,
             queue: Vec::new(),
         };
         assert!(

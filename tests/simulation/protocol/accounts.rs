@@ -13,7 +13,7 @@ use super::posix::{FEW, SEMAPHORE};
 use super::programs::*;
 use super::{everybody, roll, search_some, user};
 use crate::model::memory::Memory;
-use crate::scenario::{Member, Scenario, exclusion_and_one_place, member};
+use crate::scenario::{Member, Scenario, member};
 use crate::sim_process::{SimProcess, User};
 
 /// How the page of a semaphore is laid out.
@@ -47,8 +47,9 @@ fn sum(page: &Memory) -> i64 {
 
 /// Beside the guarantees: the sum of each semaphore.
 pub fn with_sum(scenario: &mut Scenario, expected: i64) {
+    let others = Arc::clone(&scenario.invariant);
     scenario.invariant = Arc::new(move |world, members, statuses| {
-        exclusion_and_one_place(world, members, statuses)?;
+        others(world, members, statuses)?;
         for (path, ino) in &world.names {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let page = &world.inodes[ino].memory;
