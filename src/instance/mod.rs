@@ -121,8 +121,8 @@ pub struct Instance<K: RangeLocks = Linux> {
     kernel: K,
     shared: Arc<Shared>,
     number: u32,
-    /// See [`RangeLocks::generation`].
-    generation: u32,
+    /// Of the process that joined.
+    fork_mark: u32,
     /// When it joined, in seconds since 1970.
     since: u64,
     state: Mutex<State<K>>,
@@ -181,13 +181,13 @@ impl<K: RangeLocks> Instance<K> {
                 _ => Access::Invoker,
             })
         });
-        let generation = kernel.generation();
+        let fork_mark = kernel.fork_mark();
         let since = kernel.now().max(0) as u64;
         let mut instance = Self {
             kernel,
             shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
-            generation,
+            fork_mark,
             since,
             state: Mutex::new(State {
                 held: None,
@@ -299,7 +299,7 @@ impl<K: RangeLocks> Instance<K> {
     }
 
     fn is_ours(&self) -> bool {
-        self.kernel.generation() == self.generation
+        self.kernel.fork_mark() == self.fork_mark
     }
 }
 

@@ -61,6 +61,10 @@ impl Kernel for Linux {
         pid::current()
     }
 
+    fn fork_mark(&self) -> u32 {
+        pid::fork_mark()
+    }
+
     fn geteuid(&self) -> u32 {
         unistd::geteuid().as_raw()
     }

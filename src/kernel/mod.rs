@@ -36,6 +36,13 @@ pub trait Kernel: Clone {
     /// The calling process: getpid(2).
     fn getpid(&self) -> i32;
 
+    /// A number, not 0, that is another one in every forked child than in its parent. Their pids
+    /// may be the same, in two PID namespaces, so what is the parent's is told by this. Of a kernel
+    /// in which they can't, the pid.
+    fn fork_mark(&self) -> u32 {
+        self.getpid().unsigned_abs()
+    }
+
     /// The calling thread's effective user: geteuid(2).
     fn geteuid(&self) -> u32;
 

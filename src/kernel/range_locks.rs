@@ -134,12 +134,6 @@ pub trait RangeLocks: Kernel {
         act()
     }
 
-    /// A number that is another one in every forked child than in its parent, also where both have the
-    /// same pid, in two PID namespaces.
-    fn generation(&self) -> u32 {
-        self.getpid() as u32
-    }
-
     /// The first eight bytes of a segment that this process has attached, which may be smaller
     /// but is always a page: one atomic load.
     fn shm_load(&self, address: usize) -> u64;

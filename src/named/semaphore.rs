@@ -48,7 +48,8 @@ pub(crate) enum Role {
 pub(crate) struct Semaphore<K: Kernel> {
     kernel: K,
     fd: Fd,
-    pid: i32,
+    /// Of the process that opened it.
+    fork_mark: u32,
     place: Place,
     stat: FileStat,
     handle: Handle,
@@ -138,7 +139,7 @@ impl<K: Kernel> Semaphore<K> {
         file.release();
         Ok(Semaphore {
             kernel: kernel.clone(),
-            pid: kernel.getpid(),
+            fork_mark: kernel.fork_mark(),
             place: place.clone(),
             stat: file.stat,
             handle,
@@ -168,7 +169,7 @@ impl<K: Kernel> Semaphore<K> {
     /// Whether this process opened it, and is no forked child of the one that did: a child has
     /// neither the mapping nor the slot.
     pub fn is_own(&self) -> bool {
-        self.pid == self.kernel.getpid()
+        self.fork_mark == self.kernel.fork_mark()
     }
 
     /// Stops using it. The last one out removes it, unless a process of real Qt has it open.

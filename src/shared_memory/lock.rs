@@ -47,23 +47,23 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     fn take(&self, wait: Wait) -> bool {
-        let pid = self.kernel.getpid();
-        if let Some(handle) = self.named_lock.of(pid) {
-            if let Some(taken) = self.take_named(handle, pid, wait) {
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
+            if let Some(taken) = self.take_named(handle, mark, wait) {
                 return taken;
             }
         }
-        if self.locked_by.load(Ordering::Acquire) == pid {
+        if self.locked_by.load(Ordering::Acquire) == mark {
             log::warn!(target: "qt", "QSharedMemory::lock: already locked");
             return true;
         }
         for _ in 0..ATTEMPTS {
             let id = match self.semaphore.load(Ordering::Acquire) {
                 NONE if self.is_lock_posix() => {
-                    let Some(handle) = self.open_named_lock(pid) else {
+                    let Some(handle) = self.open_named_lock(mark) else {
                         return false;
                     };
-                    match self.take_named(handle, pid, wait) {
+                    match self.take_named(handle, mark, wait) {
                         Some(taken) => return taken,
                         None => continue,
                     }
@@ -76,7 +76,7 @@ impl<K: Kernel> SharedMemory<K> {
             };
             match self.wait_for(id, wait) {
                 Ok(()) => {
-                    self.locked_by.store(pid, Ordering::Release);
+                    self.locked_by.store(mark, Ordering::Release);
                     return true;
                 }
                 Err(Errno::EAGAIN) => return false,
@@ -122,7 +122,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// # Errors
     /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
     pub fn unlock(&self) -> bool {
-        if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
+        if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
             return crate::named::lock::give_back(&self.kernel, handle);
         }
         match self.give_back() {
@@ -137,9 +137,9 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// Gives the lock back, if this object has it.
     pub(super) fn give_back(&self) -> Option<Result<(), Errno>> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         self.locked_by
-            .compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(mark, 0, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
         let id = self.semaphore.load(Ordering::Acquire);
         match self.kernel.sem_op(id, 1, Wait::No) {

@@ -1,6 +1,6 @@
 //! The lock of a [`SharedMemory`] with a POSIX key.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::actor::Actor;
 use crate::kernel::{Kernel, Wait};
@@ -17,23 +17,23 @@ use super::{AccessMode, Segment, SharedMemory, detail, fail, fail_by};
 #[derive(Debug)]
 pub(super) struct NamedLock {
     handle: AtomicU64,
-    /// The process that opened it. A forked child has not got what it mapped.
-    pid: AtomicI32,
+    /// The fork mark of the process that opened it. A child has not got what that mapped.
+    mark: AtomicU32,
 }
 
 impl NamedLock {
     pub fn new() -> Self {
         NamedLock {
             handle: AtomicU64::new(0),
-            pid: AtomicI32::new(0),
+            mark: AtomicU32::new(0),
         }
     }
 
     /// The open semaphore, if it is this process's.
     #[inline]
-    pub fn of(&self, pid: i32) -> Option<Handle> {
+    pub fn of(&self, mark: u32) -> Option<Handle> {
         let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
-        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
+        (self.mark.load(Ordering::Relaxed) == mark).then_some(handle)
     }
 }
 
@@ -41,8 +41,8 @@ impl NamedLock {
 #[derive(Debug)]
 pub(super) struct State<K: Kernel> {
     semaphore: Option<named::Semaphore<K>>,
-    /// Where one was mapped before, and in which process.
-    page: Option<(i32, usize)>,
+    /// Where one was mapped before, and the fork mark of the process.
+    page: Option<(u32, usize)>,
 }
 
 impl<K: Kernel> State<K> {
@@ -59,8 +59,8 @@ impl<K: Kernel> State<K> {
 
     /// Gives up what is left. Nobody uses the object any more.
     pub fn end(&mut self, kernel: &K) {
-        if let Some((pid, page)) = self.page.take() {
-            if pid == kernel.getpid() {
+        if let Some((mark, page)) = self.page.take() {
+            if mark == kernel.fork_mark() {
                 kernel.unmap(page, named::PAGE);
             }
         }
@@ -116,8 +116,8 @@ impl<K: Kernel> SharedMemory<K> {
         actor: &Actor<K>,
         attached: Attached,
     ) {
-        let pid = self.kernel.getpid();
-        if let Some(handle) = self.named_lock.of(pid) {
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
             if lock::give_back(&self.kernel, handle) {
                 notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
             }
@@ -135,7 +135,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// Closes the semaphore, if it is open.
     pub(super) fn close_named(&self, state: &mut super::State<K>, actor: &Actor<K>) {
         if let Some(semaphore) = state.named.semaphore.take() {
-            if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
+            if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
                 lock::give_back(&self.kernel, handle);
             }
             self.named_lock.handle.store(0, Ordering::Release);
@@ -146,29 +146,30 @@ impl<K: Kernel> SharedMemory<K> {
 
     fn keep_page(&self, state: &mut super::State<K>, page: Option<usize>) {
         if let Some(page) = page {
-            state.named.page = Some((self.kernel.getpid(), page));
+            state.named.page = Some((self.kernel.fork_mark(), page));
         }
     }
 
     /// lock() with a POSIX semaphore that is open. `None`: it is not the object's any more.
-    pub(super) fn take_named(&self, handle: Handle, pid: i32, wait: Wait) -> Option<bool> {
-        match lock::try_take(&self.kernel, handle, pid) {
+    pub(super) fn take_named(&self, handle: Handle, mark: u32, wait: Wait) -> Option<bool> {
+        match lock::try_take(&self.kernel, handle, self.kernel.getpid()) {
             Taken::Now | Taken::FromTheDead => Some(true),
             Taken::Already => {
                 log::warn!(target: "qt", "QSharedMemory::lock: already locked");
                 Some(true)
             }
-            Taken::Not => self.wait_for_named(handle, pid, wait),
+            Taken::Not => self.wait_for_named(handle, mark, wait),
         }
     }
 
-    fn wait_for_named(&self, handle: Handle, pid: i32, wait: Wait) -> Option<bool> {
+    fn wait_for_named(&self, handle: Handle, mark: u32, wait: Wait) -> Option<bool> {
         let (fd, name) = {
             let state = self.state();
             let semaphore = state.named.semaphore.as_ref()?;
             (semaphore.fd(), semaphore.path().to_owned())
         };
-        let still_ours = || self.named_lock.of(pid) == Some(handle);
+        let pid = self.kernel.getpid();
+        let still_ours = || self.named_lock.of(mark) == Some(handle);
         let take = |wait| lock::take(&self.kernel, handle, fd, pid, wait, still_ours);
         let mut taken = match wait {
             Wait::Forever => take(Wait::AtMost(PATIENCE)),
@@ -197,7 +198,7 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     /// Opens the POSIX semaphore that is the lock: beside the segment, if that is attached.
-    pub(super) fn open_named_lock(&self, pid: i32) -> Option<Handle> {
+    pub(super) fn open_named_lock(&self, mark: u32) -> Option<Handle> {
         let mut state = self.state();
         let state = &mut *state;
         match &state.named.semaphore {
@@ -210,7 +211,7 @@ impl<K: Kernel> SharedMemory<K> {
             return None;
         };
         let actor = self.actor(state);
-        let page = state.named.page.filter(|(of, _)| *of == pid);
+        let page = state.named.page.filter(|(of, _)| *of == mark);
         let page = page.map(|(_, page)| page);
         let place = match &state.attached {
             Some(Segment::Posix(attached)) => Some(attached.place().clone()),
@@ -226,7 +227,7 @@ impl<K: Kernel> SharedMemory<K> {
                 let handle = semaphore.handle();
                 state.named.page = None;
                 state.named.semaphore = Some(semaphore);
-                self.named_lock.pid.store(pid, Ordering::Relaxed);
+                self.named_lock.mark.store(mark, Ordering::Relaxed);
                 self.named_lock
                     .handle
                     .store(handle.raw(), Ordering::Release);

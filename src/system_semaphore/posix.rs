@@ -1,6 +1,6 @@
 //! A [`SystemSemaphore`] with a POSIX key.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::Error;
 use crate::kernel::{Errno, Fd, Kernel, Wait};
@@ -15,8 +15,8 @@ use super::{ATTEMPTS, Chosen, SystemSemaphore};
 #[derive(Debug)]
 pub(super) struct Named {
     handle: AtomicU64,
-    /// The process that opened it. A forked child has not got what it mapped.
-    pid: AtomicI32,
+    /// The fork mark of the process that opened it. A child has not got what that mapped.
+    mark: AtomicU32,
     /// Whether the object may have an error to clear.
     failed: AtomicBool,
 }
@@ -25,7 +25,7 @@ impl Named {
     pub fn new() -> Self {
         Named {
             handle: AtomicU64::new(0),
-            pid: AtomicI32::new(0),
+            mark: AtomicU32::new(0),
             failed: AtomicBool::new(true),
         }
     }
@@ -35,9 +35,9 @@ impl Named {
         self.failed.store(true, Ordering::Release);
     }
 
-    fn of(&self, pid: i32) -> Option<Handle> {
+    fn of(&self, mark: u32) -> Option<Handle> {
         let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
-        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
+        (self.mark.load(Ordering::Relaxed) == mark).then_some(handle)
     }
 }
 
@@ -45,8 +45,8 @@ impl Named {
 #[derive(Debug)]
 pub(super) struct State<K: Kernel> {
     semaphore: Option<named::Semaphore<K>>,
-    /// Where one was mapped before, and in which process.
-    page: Option<(i32, usize)>,
+    /// Where one was mapped before, and the fork mark of the process.
+    page: Option<(u32, usize)>,
 }
 
 impl<K: Kernel> State<K> {
@@ -59,8 +59,8 @@ impl<K: Kernel> State<K> {
 
     /// Gives up what is left. Nobody uses the object any more.
     pub fn end(&mut self, kernel: &K) {
-        if let Some((pid, page)) = self.page.take() {
-            if pid == kernel.getpid() {
+        if let Some((mark, page)) = self.page.take() {
+            if mark == kernel.fork_mark() {
                 kernel.unmap(page, named::PAGE);
             }
         }
@@ -91,7 +91,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     fn add_at_once(&self, delta: i32) -> bool {
-        let Some(handle) = self.named.of(self.kernel.getpid()) else {
+        let Some(handle) = self.named.of(self.kernel.fork_mark()) else {
             return false;
         };
         let done = counter::try_add(&self.kernel, handle, delta);
@@ -106,14 +106,14 @@ impl<K: Kernel> SystemSemaphore<K> {
         &self,
         act: impl Fn(&K, Handle, Option<Fd>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
     ) -> Option<bool> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         for _ in 0..ATTEMPTS {
             let (handle, fd) = {
                 let mut state = self.state();
                 if !state.key.is_posix() || state.key.is_empty() {
                     return None;
                 }
-                let handle = match self.named.of(pid) {
+                let handle = match self.named.of(mark) {
                     Some(handle) => handle,
                     None => match self.open_posix(&mut state, false) {
                         Some(handle) => handle,
@@ -123,7 +123,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                 let semaphore = state.posix.semaphore.as_ref();
                 (handle, semaphore.and_then(named::Semaphore::fd))
             };
-            let still_ours = || self.named.of(pid) == Some(handle);
+            let still_ours = || self.named.of(mark) == Some(handle);
             let answer = act(&self.kernel, handle, fd, &mut { still_ours });
             if !still_ours() {
                 continue;
@@ -137,7 +137,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     pub(super) fn open_posix(&self, state: &mut super::State<K>, reset: bool) -> Option<Handle> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         if let Some(semaphore) = &state.posix.semaphore {
             if semaphore.is_own() {
                 return Some(semaphore.handle());
@@ -167,13 +167,13 @@ impl<K: Kernel> SystemSemaphore<K> {
             initial: state.initial.unsigned_abs(),
             reset,
         };
-        let page = state.posix.page.filter(|(of, _)| *of == pid);
+        let page = state.posix.page.filter(|(of, _)| *of == mark);
         match named::resolve(&actor, &places, role, page.map(|(_, page)| page)) {
             Ok(semaphore) => {
                 let handle = semaphore.handle();
                 state.posix.page = None;
                 state.posix.semaphore = Some(semaphore);
-                self.named.pid.store(pid, Ordering::Relaxed);
+                self.named.mark.store(mark, Ordering::Relaxed);
                 self.named.handle.store(handle.raw(), Ordering::Release);
                 Some(handle)
             }
@@ -190,8 +190,8 @@ impl<K: Kernel> SystemSemaphore<K> {
             self.named.handle.store(0, Ordering::Release);
             let actor = self.actor(state);
             let page = semaphore.close(&actor);
-            let pid = self.kernel.getpid();
-            state.posix.page = page.map(|page| (pid, page)).or(state.posix.page);
+            let mark = self.kernel.fork_mark();
+            state.posix.page = page.map(|page| (mark, page)).or(state.posix.page);
         }
     }
 }

@@ -226,10 +226,6 @@ impl RangeLocks for Linux {
         fork_window::without_fork(act)
     }
 
-    fn generation(&self) -> u32 {
-        super::pid::generation()
-    }
-
     fn shm_load(&self, address: usize) -> u64 {
         // SAFETY: the address is that of a segment that this process has attached, so a page at
         // least, aligned to one; other processes access it by whole words or under its lock.
