@@ -72,10 +72,25 @@ impl Users {
     }
 }
 
+fn claim_report(claim: Claim) -> ffi::ClaimReport {
+    let (state, holder, reason) = match claim {
+        Claim::Mine => (ffi::ClaimState::Mine, None, String::new()),
+        Claim::Taken(peer) => (ffi::ClaimState::Taken, Some(peer), String::new()),
+        Claim::Unavailable(why) => (ffi::ClaimState::Unavailable, None, why),
+    };
+    ffi::ClaimReport {
+        state,
+        holder: holder.map_or_else(ffi::PeerReport::default, |peer| {
+            Users::default().report(peer)
+        }),
+        reason,
+    }
+}
+
 impl Instance {
     pub(super) fn number(&self) -> u32 {
         // Of one that could not be made: as good as any, and nobody's.
-        self.ask(PRIVATE | (PRIVATE - 1), crate::Instance::number)
+        self.glance(PRIVATE | (PRIVATE - 1), crate::Instance::number)
     }
 
     pub(super) fn exclusive(&self) -> bool {
@@ -99,19 +114,15 @@ impl Instance {
     }
 
     pub(super) fn claim(&self, resource: &[u8], milliseconds: u64) -> ffi::ClaimReport {
-        let claim = self.ask(Claim::Unavailable(FAULT.to_owned()), |instance| {
-            instance.claim_within(&text(resource), Duration::from_millis(milliseconds))
+        let report = self.ask(None, |instance| {
+            let time = Duration::from_millis(milliseconds);
+            Some(claim_report(instance.claim_within(&text(resource), time)))
         });
-        let (state, holder, reason) = match claim {
-            Claim::Mine => (ffi::ClaimState::Mine, Peer::default(), String::new()),
-            Claim::Taken(peer) => (ffi::ClaimState::Taken, peer, String::new()),
-            Claim::Unavailable(why) => (ffi::ClaimState::Unavailable, Peer::default(), why),
-        };
-        ffi::ClaimReport {
-            state,
-            holder: Users::default().report(holder),
-            reason,
-        }
+        report.unwrap_or_else(|| ffi::ClaimReport {
+            state: ffi::ClaimState::Unavailable,
+            holder: ffi::PeerReport::default(),
+            reason: FAULT.to_owned(),
+        })
     }
 
     pub(super) fn release(&self, resource: &[u8]) -> bool {

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod as_user;
+mod cancelling;
 mod fork_window;
 mod keeping;
 mod lock_table;
@@ -37,6 +38,7 @@ use super::{
 };
 
 use as_user::AsUser;
+pub(crate) use cancelling::Uncancelled;
 use status::status;
 use waiting::asked_again;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::actor::Actor;
 use crate::kernel::{Errno, Kernel, Wait};
+use crate::named;
+use crate::named::lock::Taken;
 use crate::place::Places;
 use crate::semaphore::{self, Role, Semaphore};
 use crate::texts;
@@ -44,6 +46,25 @@ impl<K: Kernel> SharedMemory<K> {
     /// As [`lock`](Self::lock), but gives up after `timeout`: false, and the error of before.
     pub fn try_lock(&self, timeout: Duration) -> bool {
         self.take(Wait::AtMost(timeout))
+    }
+
+    /// Takes a lock that is memory and free; false: [`lock`](Self::lock) has more to do.
+    #[inline]
+    pub(crate) fn lock_at_once(&self) -> bool {
+        self.named_lock
+            .of(self.kernel.fork_mark())
+            .is_some_and(|handle| {
+                let pid = self.kernel.getpid();
+                named::lock::try_take(&self.kernel, handle, pid) == Taken::Now
+            })
+    }
+
+    /// The same of [`unlock`](Self::unlock).
+    #[inline]
+    pub(crate) fn unlock_at_once(&self) -> bool {
+        self.named_lock
+            .of(self.kernel.fork_mark())
+            .is_some_and(|handle| named::lock::give_back(&self.kernel, handle))
     }
 
     fn take(&self, wait: Wait) -> bool {

@@ -90,7 +90,8 @@ impl<K: Kernel> SystemSemaphore<K> {
         })
     }
 
-    fn add_at_once(&self, delta: i32) -> bool {
+    /// Adds to a POSIX semaphore, if that can be done without asking or waiting for anybody.
+    pub(crate) fn add_at_once(&self, delta: i32) -> bool {
         let Some(handle) = self.named.of(self.kernel.fork_mark()) else {
             return false;
         };
