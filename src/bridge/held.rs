@@ -1,5 +1,9 @@
 //! What C++ holds of the crate, with a wall against panics around it.
 
+// One function of libc's that the libc crate has not.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +12,11 @@ use super::ffi;
 use crate::error::Error;
 
 /// Runs `act`; `None` if it panicked. The hook has told about it on standard error by then.
+///
+/// The thread can't be cancelled meanwhile (pthread_cancel(3), `QThread::terminate()`): that unwinds,
+/// and would end the program here.
 pub(super) fn contained<R>(act: impl FnOnce() -> R) -> Option<R> {
+    let _uncancelled = Uncancelled::new();
     // Whatever was left half done stays behind a lock of the crate, which knows poisoning.
     match catch_unwind(AssertUnwindSafe(act)) {
         Ok(value) => Some(value),
@@ -17,6 +25,36 @@ pub(super) fn contained<R>(act: impl FnOnce() -> R) -> Option<R> {
             std::mem::forget(payload);
             None
         }
+    }
+}
+
+/// Until this is dropped, the thread is not cancelled.
+struct Uncancelled {
+    before: c_int,
+}
+
+unsafe extern "C" {
+    // Not among libc's: see pthread_setcancelstate(3).
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+impl Uncancelled {
+    /// `PTHREAD_CANCEL_DISABLE` of glibc and musl.
+    const DISABLE: c_int = 1;
+
+    fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: libc writes one int, which lives here.
+        unsafe { pthread_setcancelstate(Self::DISABLE, &raw mut before) };
+        Self { before }
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut disabled = 0;
+        // SAFETY: as above; the state is the one that was there.
+        unsafe { pthread_setcancelstate(self.before, &raw mut disabled) };
     }
 }
 

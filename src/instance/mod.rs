@@ -54,6 +54,7 @@ mod counter;
 mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod held;
 mod list;
 mod live;
 mod name;
@@ -79,7 +80,7 @@ use crate::notes::{self, Guard};
 use crate::options::{self, OptionsUpdate};
 
 use counter::Counter;
-use number::Held;
+use held::Held;
 use shared::Shared;
 
 pub use claim::{Claim, HeldClaim};
@@ -293,8 +294,8 @@ impl<K: RangeLocks> Instance<K> {
         let Some(index) = found else {
             return false;
         };
-        let (_, held) = more.claims.swap_remove(index);
-        number::give_back(&self.kernel, held);
+        let (_, claim) = more.claims.swap_remove(index);
+        held::give_back(&self.kernel, claim);
         true
     }
 
@@ -316,18 +317,18 @@ impl<K: RangeLocks> Drop for Instance<K> {
         };
         let more = state.more.take();
         for (_, claim) in more.iter().flat_map(|more| &more.claims) {
-            number::give_back(&self.kernel, *claim);
+            held::give_back(&self.kernel, *claim);
         }
         let counter = more.and_then(|more| more.counter);
         let counted = counter.as_ref().and_then(|counter| {
             counter.update(|count| {
-                number::give_back(&self.kernel, held);
+                held::give_back(&self.kernel, held);
                 let less = || count.ours.saturating_sub(1);
                 (Some(self.numbers_now().unwrap_or_else(less)), ())
             })
         });
         if counted.is_none() {
-            number::give_back(&self.kernel, held);
+            held::give_back(&self.kernel, held);
         }
     }
 }

@@ -74,8 +74,11 @@ impl Kernel for Linux {
     }
 
     fn as_user<T>(&self, uid: u32, gid: u32, act: impl FnOnce() -> T) -> Result<T, Errno> {
-        let _back = AsUser::become_user(uid, gid)?;
-        Ok(act())
+        // A child that is forked meanwhile would be another user, and find a lock taken for ever.
+        fork_window::without_fork(|| {
+            let _back = AsUser::become_user(uid, gid)?;
+            Ok(act())
+        })
     }
 
     fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno> {

@@ -16,6 +16,7 @@ pub(super) struct AsUser {
     dumpable: libc::c_int,
     death_signal: libc::c_int,
     parent: libc::pid_t,
+    signals: u64,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -29,6 +30,9 @@ const SAME: libc::c_long = -1;
 impl AsUser {
     pub(super) fn become_user(uid: u32, gid: u32) -> Result<Self, Errno> {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        // No handler is to run with the user's rights; and when another thread changes the ids of the
+        // whole process, which glibc does by a signal to each thread, that waits until ours are back.
+        let signals = change_signals(libc::SIG_BLOCK, u64::MAX);
         let mut death_signal = 0;
         // SAFETY: PR_GET_PDEATHSIG writes one int, which lives here; the others take numbers.
         let back = unsafe {
@@ -39,6 +43,7 @@ impl AsUser {
                 dumpable: libc::prctl(libc::PR_GET_DUMPABLE),
                 death_signal,
                 parent: libc::getppid(),
+                signals,
                 _alone: alone,
             }
         };
@@ -74,6 +79,23 @@ pub(super) fn as_root_again<T>(act: impl FnOnce() -> T) -> T {
     act()
 }
 
+/// sigprocmask(2) of this thread, by its number: glibc leaves out the signals that it uses itself. The
+/// mask before.
+fn change_signals(how: libc::c_int, mask: u64) -> u64 {
+    let mut before = 0_u64;
+    // SAFETY: the kernel reads and writes eight bytes each, as told; both live here.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const mask,
+            &raw mut before,
+            size_of::<u64>(),
+        )
+    };
+    before
+}
+
 fn set_effective(call: libc::c_long, id: u32) -> Result<(), Errno> {
     // SAFETY: three numbers to setresuid or setresgid, which change this thread's credentials.
     Errno::result(unsafe { libc::syscall(call, SAME, libc::c_long::from(id), SAME) }).map(drop)
@@ -103,5 +125,6 @@ impl Drop for AsUser {
                 }
             }
         }
+        change_signals(libc::SIG_SETMASK, self.signals);
     }
 }

@@ -60,7 +60,7 @@ static HANDLERS: Lazy<()> = Lazy::new(|| {
     }
 });
 
-/// Runs `act` while no other thread forks. Not to be nested.
+/// Runs `act` while no other thread forks.
 pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
     struct Out;
     impl Drop for Out {
@@ -68,6 +68,9 @@ pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
             let _ = INSIDE.try_with(|inside| inside.set(false));
             unlock();
         }
+    }
+    if inside() {
+        return act();
     }
     Lazy::force(&HANDLERS);
     lock();
