@@ -1,8 +1,9 @@
 //! What is held, on one file or two, and how it comes along when paths lead to other files.
 
 use super::file::{At, File, Kept, is_at};
+use super::last::{last_place, open_last};
 use super::name::Part;
-use super::others::{Files, last_place, open_last};
+use super::others::Files;
 use super::place::Choice;
 use super::stop::Stop;
 use crate::kernel::{Range, RangeLocks};

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
+use super::last::last_place;
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{held, last_place};
+use super::others::held;
 use super::place::Place;
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
