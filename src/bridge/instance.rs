@@ -36,12 +36,17 @@ pub(super) fn join_instance(
     Box::new(Held::new(join))
 }
 
-/// Bytes as text: a byte that is not UTF-8 becomes the replacement character and two digits, so
-/// that what was different stays different.
+/// Bytes as text: a byte that is not UTF-8 becomes the replacement character and two digits, and that
+/// character itself is doubled, so that what was different stays different.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        for letter in chunk.valid().chars() {
+            text.push(letter);
+            if letter == char::REPLACEMENT_CHARACTER {
+                text.push(letter);
+            }
+        }
         for byte in chunk.invalid() {
             text.push(char::REPLACEMENT_CHARACTER);
             let _ = write!(text, "{byte:02x}");

@@ -22,7 +22,7 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, Range, RangeLocks};
 pub use types::{
     Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, SemStat,
     ShmStat, Wait,

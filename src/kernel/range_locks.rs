@@ -43,6 +43,17 @@ pub struct HeldRange {
     pub range: Range,
 }
 
+/// A file that may be mapped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MappedFile {
+    /// Its device.
+    pub dev: u64,
+    /// Its inode number.
+    pub ino: u64,
+    /// The last part of its path, if only that will do.
+    pub name: Option<String>,
+}
+
 /// Whose mappings [`RangeLocks::mapped`] looks at: of processes that have the same mount namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MappedBy {
@@ -107,12 +118,12 @@ pub trait RangeLocks: Kernel {
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
-    /// Those of the files (device and inode number) that such a process has mapped which this one
+    /// Device and inode number of those of the files that are mapped as [`keep`](Self::keep) does by such a process which this one
     /// may look at, as root where it acts for a user: `/proc/PID/maps`. Slow.
     ///
     /// # Errors
     /// Such as `EMFILE`: it could not be looked at at all.
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
+    fn mapped(&self, files: &[MappedFile], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
 
     /// Lets a mapping hold the description as well, also when the descriptor is closed: mmap(2)
     /// with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`. The address.
