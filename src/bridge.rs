@@ -248,6 +248,7 @@ mod ffi {
     }
 
     /// An instance, see `qshm::Peer`.
+    #[derive(Default)]
     struct PeerReport {
         number: u32,
         pid: i32,

@@ -39,8 +39,8 @@ pub(crate) enum Make {
 pub(crate) struct KeyFile<K: Kernel> {
     kernel: K,
     fd: Fd,
-    /// The process that opened it: a forked child shares the open file, and so its locks.
-    pid: i32,
+    /// Of the process that opened it: a forked child shares the open file, and so its locks.
+    fork_mark: u32,
     path: PathBuf,
     pub stat: FileStat,
     /// Made by us just now.
@@ -126,7 +126,7 @@ impl<K: Kernel> KeyFile<K> {
                     let file = KeyFile {
                         kernel: kernel.clone(),
                         fd,
-                        pid: kernel.getpid(),
+                        fork_mark: kernel.fork_mark(),
                         path: path.to_owned(),
                         stat,
                         made,
@@ -266,7 +266,7 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Whether this process opened it, and is no forked child of the one that did.
     pub fn is_own(&self) -> bool {
-        self.pid == self.kernel.getpid()
+        self.fork_mark == self.kernel.fork_mark()
     }
 
     /// The same file, fit for locks again after the application has run: a forked child shares
@@ -292,7 +292,7 @@ impl<K: Kernel> KeyFile<K> {
             Ok(fd) if same(fd) => Ok(KeyFile {
                 kernel: kernel.clone(),
                 fd,
-                pid: kernel.getpid(),
+                fork_mark: kernel.fork_mark(),
                 path: self.path.clone(),
                 stat: self.stat,
                 made: false,
@@ -320,7 +320,7 @@ impl<K: Kernel> KeyFile<K> {
         let file = KeyFile {
             kernel: actor.kernel.clone(),
             fd,
-            pid: actor.kernel.getpid(),
+            fork_mark: actor.kernel.fork_mark(),
             path: path.to_owned(),
             stat,
             made: false,

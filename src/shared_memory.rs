@@ -7,7 +7,7 @@ mod named_lock;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::actor::Actor;
 use crate::diagnosis::{self, Diagnosis, Subject};
@@ -60,9 +60,9 @@ pub struct SharedMemory<K: Kernel = Linux> {
     semaphore: AtomicI32,
     /// The same of a POSIX semaphore.
     named_lock: OpenHandle,
-    /// The process that is between lock() and unlock() by this object; 0 if none. A forked child
-    /// is not.
-    locked_by: AtomicI32,
+    /// The fork mark of the process that is between lock() and unlock() by this object; 0 if none. A
+    /// forked child is not.
+    locked_by: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl<K: Kernel> SharedMemory<K> {
             size: AtomicUsize::new(0),
             semaphore: AtomicI32::new(NONE),
             named_lock: OpenHandle::default(),
-            locked_by: AtomicI32::new(0),
+            locked_by: AtomicU32::new(0),
         }
     }
 
@@ -393,7 +393,7 @@ impl<K: Kernel> SharedMemory<K> {
             Segment::SystemV(attached) => attached,
             Segment::Posix(attached) => return self.leave_posix(state, &actor, attached),
         };
-        let held = self.locked_by.load(Ordering::Acquire) == self.kernel.getpid();
+        let held = self.locked_by.load(Ordering::Acquire) == self.kernel.fork_mark();
         if held {
             notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
         }

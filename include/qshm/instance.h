@@ -21,11 +21,14 @@ enum class Scope : std::int32_t {
     /// One numbering for each user. Root called by a user (sudo, pkexec, doas, su) is that user.
     /// The default.
     User = 0,
-    /// One for each login session of a user, or for each display where there is no session.
+    /// One for each login session of a user that the kernel knows, also for root called by the
+    /// user.
+    /// Where it knows none: for each `$XDG_SESSION_ID`, else for each display.
     Session = 1,
     /// One for root and the members of the group `InstanceOptions::group`, who have to trust each
     /// other: each can keep numbers and claims from the others, and whoever made the registry's
-    /// file can change it so that two have the same. Root called by a user takes part as root.
+    /// file can change it so that two have the same. Who is no member can only be in the way. Root
+    /// called by a user takes part as root.
     MachineGroup = 2,
     /// One for all users of the machine, with the same trust: best where there is no other user.
     MachineWorld = 3,
@@ -38,10 +41,13 @@ struct InstanceOptions
     Scope scope = Scope::User;
     /// The gid for `Scope::MachineGroup`; not looked at otherwise.
     std::uint32_t group = 0;
-    /// The key, in UTF-8, of the `QSharedMemory` in whose first four bytes older builds count
-    /// their instances: the count is kept at the number of instances that run, of theirs and of
-    /// ours. For `Scope::User` alone. With it, joining, `count()` and the end may
-    /// wait some seconds for the segment's lock; without it, they wait for nobody.
+    /// The key, in UTF-8, of the `QSharedMemory` of four bytes in which older builds count their
+    /// instances: the count is kept at the number of instances that run, of theirs and of ours, and
+    /// a new one gets a number behind it. An old one takes the count for its number, as ever, which
+    /// may be a new one's when one with a lower number has ended. Where the memory is larger, or
+    /// its lock not to be had, the count is only read. For `Scope::User` alone. With it, joining,
+    /// `count()` and the end may wait some seconds for the segment's lock; without it, they wait
+    /// for nobody.
     std::optional<std::string> counterKey;
 };
 
@@ -91,9 +97,9 @@ struct Claim
 /// resources for it alone, until this ends.
 ///
 /// Both are locks of the kernel's. They end with the process, however it ends, and are free in
-/// the same moment; a child that is forked and a program that is executed do not keep them. In a
-/// forked child the object is its parent's: `exclusive()` is false there, and its destructor
-/// changes nothing.
+/// the same moment, or, where it dumps core, when that is written; a child that is forked and a
+/// program that is executed do not keep them. In a forked child the object is its parent's:
+/// `exclusive()` is false there, and its destructor changes nothing.
 ///
 /// ```cpp
 /// qshm::Instance instance = qshm::Instance::join("org.example.logic");

@@ -6,9 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::convert::report_of;
 use super::ffi;
 use crate::error::Error;
+use crate::kernel::linux::Uncancelled;
 
-/// Runs `act`; `None` if it panicked. The hook has told about it on standard error by then.
+/// Runs `act`, with a thread that is not cancelled meanwhile; `None` if it panicked. The hook has
+/// told about it on standard error by then.
 pub(super) fn contained<R>(act: impl FnOnce() -> R) -> Option<R> {
+    let _uncancelled = Uncancelled::begin();
+    caught(act)
+}
+
+fn caught<R>(act: impl FnOnce() -> R) -> Option<R> {
     // Whatever was left half done stays behind a lock of the crate, which knows poisoning.
     match catch_unwind(AssertUnwindSafe(act)) {
         Ok(value) => Some(value),
@@ -37,7 +44,19 @@ impl<T> Held<T> {
 
     /// What `act` says of the value; `otherwise` if it panics.
     pub(super) fn ask<R>(&self, otherwise: R, act: impl FnOnce(&T) -> R) -> R {
-        let answer = contained(|| self.value.as_ref().map(act)).flatten();
+        self.or(
+            otherwise,
+            contained(|| self.value.as_ref().map(act)).flatten(),
+        )
+    }
+
+    /// The same, of what takes some nanoseconds and makes no call that is a cancellation point.
+    #[inline]
+    pub(super) fn glance<R>(&self, otherwise: R, act: impl FnOnce(&T) -> R) -> R {
+        self.or(otherwise, caught(|| self.value.as_ref().map(act)).flatten())
+    }
+
+    fn or<R>(&self, otherwise: R, answer: Option<R>) -> R {
         answer.unwrap_or_else(|| {
             self.panicked.store(true, Ordering::Relaxed);
             otherwise

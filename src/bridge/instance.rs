@@ -36,12 +36,17 @@ pub(super) fn join_instance(
     Box::new(Held::new(join))
 }
 
-/// Bytes as text: a byte that is not UTF-8 becomes the replacement character and two digits, so
-/// that what was different stays different.
+/// Bytes as text: a byte that is not UTF-8 becomes the replacement character and two digits, and that
+/// character itself is doubled, so that what was different stays different.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        for letter in chunk.valid().chars() {
+            text.push(letter);
+            if letter == char::REPLACEMENT_CHARACTER {
+                text.push(letter);
+            }
+        }
         for byte in chunk.invalid() {
             text.push(char::REPLACEMENT_CHARACTER);
             let _ = write!(text, "{byte:02x}");
@@ -72,10 +77,25 @@ impl Users {
     }
 }
 
+fn claim_report(claim: Claim) -> ffi::ClaimReport {
+    let (state, holder, reason) = match claim {
+        Claim::Mine => (ffi::ClaimState::Mine, None, String::new()),
+        Claim::Taken(peer) => (ffi::ClaimState::Taken, Some(peer), String::new()),
+        Claim::Unavailable(why) => (ffi::ClaimState::Unavailable, None, why),
+    };
+    ffi::ClaimReport {
+        state,
+        holder: holder.map_or_else(ffi::PeerReport::default, |peer| {
+            Users::default().report(peer)
+        }),
+        reason,
+    }
+}
+
 impl Instance {
     pub(super) fn number(&self) -> u32 {
         // Of one that could not be made: as good as any, and nobody's.
-        self.ask(PRIVATE | (PRIVATE - 1), crate::Instance::number)
+        self.glance(PRIVATE | (PRIVATE - 1), crate::Instance::number)
     }
 
     pub(super) fn exclusive(&self) -> bool {
@@ -99,19 +119,15 @@ impl Instance {
     }
 
     pub(super) fn claim(&self, resource: &[u8], milliseconds: u64) -> ffi::ClaimReport {
-        let claim = self.ask(Claim::Unavailable(FAULT.to_owned()), |instance| {
-            instance.claim_within(&text(resource), Duration::from_millis(milliseconds))
+        let report = self.ask(None, |instance| {
+            let time = Duration::from_millis(milliseconds);
+            Some(claim_report(instance.claim_within(&text(resource), time)))
         });
-        let (state, holder, reason) = match claim {
-            Claim::Mine => (ffi::ClaimState::Mine, Peer::default(), String::new()),
-            Claim::Taken(peer) => (ffi::ClaimState::Taken, peer, String::new()),
-            Claim::Unavailable(why) => (ffi::ClaimState::Unavailable, Peer::default(), why),
-        };
-        ffi::ClaimReport {
-            state,
-            holder: Users::default().report(holder),
-            reason,
-        }
+        report.unwrap_or_else(|| ffi::ClaimReport {
+            state: ffi::ClaimState::Unavailable,
+            holder: ffi::PeerReport::default(),
+            reason: FAULT.to_owned(),
+        })
     }
 
     pub(super) fn release(&self, resource: &[u8]) -> bool {

@@ -83,19 +83,20 @@ impl SharedMemory {
     }
 
     pub(super) fn is_attached(&self) -> bool {
-        self.ask(false, crate::SharedMemory::is_attached)
+        self.glance(false, crate::SharedMemory::is_attached)
     }
 
     pub(super) fn data(&self) -> *mut u8 {
-        self.ask(ptr::null_mut(), crate::SharedMemory::data)
+        self.glance(ptr::null_mut(), crate::SharedMemory::data)
     }
 
     pub(super) fn size(&self) -> usize {
-        self.ask(0, crate::SharedMemory::size)
+        self.glance(0, crate::SharedMemory::size)
     }
 
     pub(super) fn lock(&self) -> bool {
-        self.ask(false, crate::SharedMemory::lock)
+        self.glance(false, crate::SharedMemory::lock_at_once)
+            || self.ask(false, crate::SharedMemory::lock)
     }
 
     pub(super) fn try_lock(&self, milliseconds: u64) -> bool {
@@ -105,7 +106,8 @@ impl SharedMemory {
     }
 
     pub(super) fn unlock(&self) -> bool {
-        self.ask(false, crate::SharedMemory::unlock)
+        self.glance(false, crate::SharedMemory::unlock_at_once)
+            || self.ask(false, crate::SharedMemory::unlock)
     }
 
     pub(super) fn error(&self) -> ffi::ErrorReport {

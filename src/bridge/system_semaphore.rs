@@ -62,11 +62,13 @@ impl SystemSemaphore {
     }
 
     pub(super) fn acquire(&self) -> bool {
-        self.ask(false, crate::SystemSemaphore::acquire)
+        self.glance(false, |semaphore| semaphore.add_at_once(-1))
+            || self.ask(false, crate::SystemSemaphore::acquire)
     }
 
     pub(super) fn release(&self, count: i32) -> bool {
-        self.ask(false, |semaphore| semaphore.release(count))
+        count > 0 && self.glance(false, |semaphore| semaphore.add_at_once(count))
+            || self.ask(false, |semaphore| semaphore.release(count))
     }
 
     pub(super) fn error(&self) -> ffi::ErrorReport {

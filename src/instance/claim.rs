@@ -5,9 +5,9 @@
 //! a record with the resource's name, for people.
 
 use super::file::{At, File};
+use super::held::{Describe, Held, Moved};
 use super::live::{Peer, peer};
 use super::name::{NUMBERS, Part, SLOTS};
-use super::number::Held;
 use super::others::{Files, Others, StillThere};
 use super::record::{CLAIM, ClaimRecord, HEADER};
 use super::stop::Stop;
@@ -78,12 +78,17 @@ pub fn take<K: RangeLocks>(
     }
     // Before anybody else's is looked for: whoever has a claim has one of these as well, and
     // there they can be found without knowing of which resource.
-    let slots = files
-        .each()
-        .map(|file| take_record(at, file, position, resource));
-    let slots: Vec<Range> = slots.collect::<Result<_, Stop>>()?;
+    let slot = lock_slot(position, |slot| files.lock(at.key.claim_slot(slot)))?;
+    if let Some(last) = &files.last {
+        last.lock(at.key.slot_in_both(slot))?;
+    }
+    for file in files.each() {
+        write_record(file, slot, position, resource);
+    }
     if files.others(at, still_there)? == Others::Perhaps {
         let claims = files.table(at, &[mine, mine], all)?.elsewhere;
+        // As with numbers.
+        files.others(at, still_there)?;
         let holder = claims.iter().find_map(|lock| number_of(position, *lock));
         if let Some(holder) = holder {
             return Ok(Attempt::Held(holder));
@@ -93,10 +98,37 @@ pub fn take<K: RangeLocks>(
                 "somebody has locked another file of claims as a whole".to_owned(),
             ));
         }
-        let table = files.table(at, &slots, at.key.claim_slots())?;
-        files.describe(at, &table, |_, _| false);
+        let slot = at.key.claim_slot(slot);
+        let table = files.table(at, &[slot, slot], at.key.claim_slots())?;
+        files.describe(at, &table, |last, range| {
+            let slot = (range.start - at.key.claim_slots().start) as u32;
+            matches!(last.holder(at.key.slot_in_both(slot)), Ok(Some(_)))
+        });
     }
     Held::keep(at, files).map(Attempt::Taken)
+}
+
+/// What a claim is held by, for who moves to other files.
+pub fn moved<'a, K: RangeLocks>(
+    at: At<'_, K>,
+    number: u32,
+    resource: &str,
+    write: &'a Describe<'a, K>,
+) -> Moved<'a, K> {
+    Moved {
+        part: Part::Claims,
+        range: Range::new(at.key.claim(resource), u64::from(number) + 1),
+        in_both: None,
+        write,
+    }
+}
+
+/// Locks and writes a claim's record, for who moves to another file.
+pub fn write<K: RangeLocks>(at: At<'_, K>, file: &File<'_, K>, resource: &str) -> Result<(), Stop> {
+    let position = at.key.claim(resource);
+    let slot = lock_slot(position, |slot| file.lock(at.key.claim_slot(slot)))?;
+    write_record(file, slot, position, resource);
+    Ok(())
 }
 
 /// The number of who holds a claim with this lock, if it is one.
@@ -105,30 +137,27 @@ fn number_of(position: u64, lock: Range) -> Option<u32> {
     (lock.start == position && number < NUMBERS).then_some(number)
 }
 
-/// Locks a record that is no other claim's, and writes the resource's name into it.
-fn take_record<K: RangeLocks>(
-    at: At<'_, K>,
-    file: &File<'_, K>,
-    position: u64,
-    resource: &str,
-) -> Result<Range, Stop> {
-    let (hash, slots) = ((position >> 16) as u32, at.key.claim_slots());
+/// Finds a record that is no other claim's, and locks it.
+fn lock_slot(position: u64, lock: impl Fn(u32) -> Result<bool, Stop>) -> Result<u32, Stop> {
+    let hash = (position >> 16) as u32;
     // Small numbers first, so that the file is not larger than it has to be.
     for size in (4..=SLOTS.ilog2()).map(|bits| 1_u32 << bits) {
         for turn in 0..TRIES {
             let slot = hash.rotate_right(turn * 7) % size;
-            let range = Range::new(slots.start + u64::from(slot), 1);
-            if file.lock(range)? {
-                let record = ClaimRecord {
-                    position,
-                    resource: resource.to_owned(),
-                };
-                file.write(ClaimRecord::offset(slot), &record.bytes());
-                return Ok(range);
+            if lock(slot)? {
+                return Ok(slot);
             }
         }
     }
     Err(Stop::because("there are too many claims".to_owned()))
+}
+
+fn write_record<K: RangeLocks>(file: &File<'_, K>, slot: u32, position: u64, resource: &str) {
+    let record = ClaimRecord {
+        position,
+        resource: resource.to_owned(),
+    };
+    file.write(ClaimRecord::offset(slot), &record.bytes());
 }
 
 /// All claims that are held, as far as they are described.

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::unistd::{Uid, User};
 
 use super::file::{At, File};
+use super::last::last_place;
 use super::name::{FILES, IN_FILE, Part};
-use super::others::{held, last_place};
+use super::others::held;
 use super::place::Place;
 use super::record::{HEADER, RECORD, Record};
 use super::stop::Stop;
@@ -46,8 +47,12 @@ impl Peer {
         found.map_or_else(|| uid.to_string(), |user| user.name)
     }
 
-    fn new(number: u32, record: Option<Record>, pid_namespace: u32) -> Self {
-        let Some(record) = record else {
+    fn new<K: RangeLocks>(kernel: &K, number: u32, record: Option<Record>) -> Self {
+        let pid_namespace = kernel.pid_namespace();
+        // Who can't write is not who had the number before.
+        let is_holders =
+            |record: &Record| record.pid_namespace != pid_namespace || kernel.is_alive(record.pid);
+        let Some(record) = record.filter(is_holders) else {
             return Peer {
                 number,
                 ..Peer::default()
@@ -73,7 +78,6 @@ pub fn numbers<K: RangeLocks>(at: At<'_, K>) -> Result<BTreeSet<u32>, Stop> {
 
 /// All who are there.
 pub fn peers<K: RangeLocks>(at: At<'_, K>) -> Result<Vec<Peer>, Stop> {
-    let namespace = at.kernel.pid_namespace();
     let mut all = BTreeMap::new();
     walk(at, |file, numbers| {
         let bytes = match file {
@@ -83,7 +87,7 @@ pub fn peers<K: RangeLocks>(at: At<'_, K>) -> Result<Vec<Peer>, Stop> {
         for number in numbers {
             let record = file.and_then(|_| record_in(&bytes, number));
             all.entry(number)
-                .or_insert_with(|| Peer::new(number, record, namespace));
+                .or_insert_with(|| Peer::new(at.kernel, number, record));
         }
     })?;
     Ok(all.into_values().collect())
@@ -97,7 +101,7 @@ pub fn peer<K: RangeLocks>(at: At<'_, K>, number: u32) -> Peer {
         .flatten()
         .map(|file| file.read(Record::offset(number), RECORD));
     let record = bytes.and_then(|bytes| Record::parse(&bytes));
-    Peer::new(number, record, at.kernel.pid_namespace())
+    Peer::new(at.kernel, number, record)
 }
 
 pub fn record_in(file: &[u8], number: u32) -> Option<Record> {

@@ -2,7 +2,8 @@
 //!
 //! [`Instance::join`] gives a running instance the lowest number that no other has. The number is
 //! a lock of the kernel's on an open file (`F_OFD_SETLK`, fcntl(2)): it ends with the process,
-//! however that ends, and is free in the same moment. Nothing has to be counted down or cleared.
+//! however that ends, and is free in the same moment (where it dumps core, when that is written).
+//! Nothing has to be counted down or cleared.
 //!
 //! ```
 //! use qshm::instance::{Instance, Options};
@@ -21,8 +22,8 @@
 //! A registry is a file for every 64 numbers, in the user's runtime directory. The open file
 //! description that has the lock is kept by a mapping and not by a descriptor, so that a child
 //! that is forked does not keep the number (`MADV_DONTFORK`), a program that is executed neither,
-//! and an application that closes all descriptors does not lose it. While a descriptor is open, a
-//! few microseconds, fork(2) of other threads waits. A child made with vfork(2) or posix_spawn(3)
+//! and an application that closes all descriptors does not lose it. While a descriptor is open,
+//! fork(2) of other threads waits: a few microseconds, milliseconds where a file is new. A child made with vfork(2) or posix_spawn(3)
 //! shares the memory until it executes its program, and for so long the number, too.
 //!
 //! # What is written
@@ -34,26 +35,37 @@
 //! kernel's table (`/proc/locks`) shows those who hold a number on a file that was deleted. A new
 //! file is not trusted to be the only one until the table has shown no other lock. So whatever is
 //! deleted or replaced while instances run, the next [`join`](Instance::join) gives no number
-//! that is taken, and counts those who are there. An instance moves to the new file at its next
-//! [`count`](Instance::count), [`peers`](Instance::peers) or [`claim`](Instance::claim).
+//! that is taken, and counts those who are there. An instance moves to the new file, with its claims,
+//! at its next [`count`](Instance::count), [`peers`](Instance::peers) or
+//! [`claim`](Instance::claim).
 //!
 //! Whoever guesses a name can lock the same bytes of a file of his own, so a lock on a file that
 //! no path leads to counts only if a process of the registry's user, or of root, has it mapped, in
 //! this mount namespace unless it is the user's runtime directory. So these can't be noticed: a
-//! file that is moved away and moved back; on files that are gone, instances whose processes this
-//! one may not look at (root's, for an ordinary user, and those that are not dumpable); and, where
-//! `/proc` is not mounted, anything of the kind.
+//! file or directory that is taken away and given back as it was; on files that are gone, instances
+//! whose processes this one may not look at (root's, for an ordinary user, those of another PID
+//! namespace, and those that are not dumpable); and, where `/proc` is not mounted, anything of the
+//! kind. What can't be explained is not taken for settled, so it misleads nobody else.
 //!
 //! # Places that come and go
 //! An instance in a runtime directory has the same locks in the last place, too
-//! (`/tmp/qshm-instances-UID`), unless that is not to be had. There it meets those whose
-//! environment names no such directory, and those who come when it is gone.
+//! (`/tmp/qshm-instances-UID`, or `/dev/shm/qshm-instances-UID` where mappings in `/tmp` keep no
+//! locks). There it meets those whose environment names no such directory, and those who come when it
+//! is gone. One that had no last place when it joined is found as well:
+//! - Whoever is in the last place alone trusts a file there only while there is the same in place of
+//!   the user's runtime directory as when it was settled: the nearest directory that exists, and the
+//!   time of its last change. If the runtime directory has been there since, the table is asked.
+//! - Whoever is in a runtime directory and has no last place asks the table each time.
+//! - Whoever is in a directory that only `$XDG_RUNTIME_DIR` names needs the last place if there is a file
+//!   in it that others may trust, now or when it is put right; its number is a private one otherwise.
 
 mod claim;
 mod counter;
 mod file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod held;
+mod last;
 mod list;
 mod live;
 mod name;
@@ -79,7 +91,7 @@ use crate::notes::{self, Guard};
 use crate::options::{self, OptionsUpdate};
 
 use counter::Counter;
-use number::Held;
+use held::Held;
 use shared::Shared;
 
 pub use claim::{Claim, HeldClaim};
@@ -102,7 +114,8 @@ pub struct Options {
     ///
     /// What an older build does that is killed, or whose number is given back out of order, is as
     /// it ever was: the count is too high until the last of them has ended, or a number is given
-    /// twice.
+    /// twice. An older build takes the count for its number, which may be one of ours when one with a
+    /// lower number has ended. A segment that is larger than a count is read and left alone.
     pub counter: Option<Key>,
 }
 
@@ -121,8 +134,8 @@ pub struct Instance<K: RangeLocks = Linux> {
     kernel: K,
     shared: Arc<Shared>,
     number: u32,
-    /// See [`RangeLocks::generation`].
-    generation: u32,
+    /// Of the process that joined.
+    fork_mark: u32,
     /// When it joined, in seconds since 1970.
     since: u64,
     state: Mutex<State<K>>,
@@ -181,13 +194,13 @@ impl<K: RangeLocks> Instance<K> {
                 _ => Access::Invoker,
             })
         });
-        let generation = kernel.generation();
+        let fork_mark = kernel.fork_mark();
         let since = kernel.now().max(0) as u64;
         let mut instance = Self {
             kernel,
             shared: Shared::new(name, identity, surroundings, options.scope),
             number: 0,
-            generation,
+            fork_mark,
             since,
             state: Mutex::new(State {
                 held: None,
@@ -293,13 +306,13 @@ impl<K: RangeLocks> Instance<K> {
         let Some(index) = found else {
             return false;
         };
-        let (_, held) = more.claims.swap_remove(index);
-        number::give_back(&self.kernel, held);
+        let (_, claim) = more.claims.swap_remove(index);
+        held::give_back(&self.kernel, claim);
         true
     }
 
     fn is_ours(&self) -> bool {
-        self.kernel.generation() == self.generation
+        self.kernel.fork_mark() == self.fork_mark
     }
 }
 
@@ -316,18 +329,18 @@ impl<K: RangeLocks> Drop for Instance<K> {
         };
         let more = state.more.take();
         for (_, claim) in more.iter().flat_map(|more| &more.claims) {
-            number::give_back(&self.kernel, *claim);
+            held::give_back(&self.kernel, *claim);
         }
         let counter = more.and_then(|more| more.counter);
         let counted = counter.as_ref().and_then(|counter| {
             counter.update(|count| {
-                number::give_back(&self.kernel, held);
+                held::give_back(&self.kernel, held);
                 let less = || count.ours.saturating_sub(1);
                 (Some(self.numbers_now().unwrap_or_else(less)), ())
             })
         });
         if counted.is_none() {
-            number::give_back(&self.kernel, held);
+            held::give_back(&self.kernel, held);
         }
     }
 }

@@ -108,10 +108,21 @@ impl Key {
     }
 
     /// Where those with a number in the last place and in a better one have another lock in the
-    /// last place, a byte for each number.
-    pub fn in_both(&self) -> Range {
+    /// last place.
+    pub fn in_both(&self, number: u32) -> Range {
         let start = position(&self.owner, &self.scope, &self.name, "in both");
-        Range::new(start, u64::from(NUMBERS))
+        Range::new(start + u64::from(number), 1)
+    }
+
+    /// The same for a claim's record.
+    pub fn slot_in_both(&self, slot: u32) -> Range {
+        let start = position(&self.owner, &self.scope, &self.name, "slots in both");
+        Range::new(start + u64::from(slot), 1)
+    }
+
+    /// Where the lock of a claim's record is.
+    pub fn claim_slot(&self, slot: u32) -> Range {
+        Range::new(self.claim_slots().start + u64::from(slot), 1)
     }
 
     /// Where the locks of the claims' records are. Each claim has one.

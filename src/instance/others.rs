@@ -16,73 +16,24 @@
 use std::path::Path;
 
 use super::file::{At, File};
-use super::name::Part;
-use super::place::{Choice, Place, first, is_own, lasts, make_directory};
-use super::record::Header;
+use super::last::open_last;
+use super::name::{IN_FILE, Part};
+use super::place::{Choice, Place, SHARED, first};
+use super::record::{BEGINNING, Header};
 use super::stop::Stop;
-use crate::kernel::{Errno, HeldRange, MappedBy, Range, RangeLocks};
+use crate::kernel::{Errno, HeldRange, MappedBy, MappedFile, Range, RangeLocks};
 
 /// Says whether the place that was found is still the one that would be found.
 pub type StillThere<'a> = &'a dyn Fn() -> bool;
+
+/// How often the table is read when those who are counted move.
+const LOOKS: usize = 3;
 
 /// Whether there may be others with locks of this registry, on another file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Others {
     None,
     Perhaps,
-}
-
-/// The last place, beside a better one. Whatever the mode of the directory: nobody counts in one that is
-/// open to others, but may when that is put right. `None` if there is none that is this user's.
-pub fn last_place<K: RangeLocks>(at: At<'_, K>, make: bool) -> Result<Option<Place>, Stop> {
-    let uid = at.numbering.uid().filter(|_| at.place.has_last);
-    for (uid, directory) in uid
-        .into_iter()
-        .flat_map(|uid| lasts(uid).map(move |path| (uid, path)))
-    {
-        let mut stat = at.kernel.lstat(&directory);
-        if make && stat == Err(Errno::ENOENT) {
-            let _ = make_directory(at.kernel, &directory);
-            stat = at.kernel.lstat(&directory);
-        }
-        match stat {
-            Ok(stat) if !is_own(&stat, uid) => break,
-            Ok(stat) if at.kernel.keeps_locks(&directory, &stat) => {
-                return Ok(Some(Place::last(directory)));
-            }
-            Ok(_) => {}
-            Err(Errno::ENOENT) => break,
-            Err(errno) => return Err(Stop::failed("looking at", &directory, errno)),
-        }
-    }
-    Ok(None)
-}
-
-/// Opens a file in the last place for locking, beside one in a better place.
-///
-/// `None` if the file is not to be had. Then whoever is in the first place is found all the same:
-/// see [`Place::instead`]. Who is in one that only its own environment names is not, so it can do
-/// without only where there is no such file, and none that somebody could trust when what is wrong
-/// has been put right.
-pub fn open_last<K: RangeLocks>(at: At<'_, K>, part: Part) -> Result<Option<File<'_, K>>, Stop> {
-    let (stop, is_there) = match last_place(at, true) {
-        Ok(None) => return Ok(None),
-        Ok(Some(last)) => {
-            let there = At { place: &last, ..at };
-            match there.open_or_make(part) {
-                Ok(file) => return Ok(Some(file.of(at.kernel))),
-                Err(stop) => {
-                    let stat = at.kernel.lstat(&there.path(part));
-                    (stop, stat != Err(Errno::ENOENT))
-                }
-            }
-        }
-        Err(stop) => (stop, true),
-    };
-    match stop {
-        Stop::Because(_) if at.place.choice == Choice::First || !is_there => Ok(None),
-        stop => Err(stop),
-    }
 }
 
 /// The file of the place that was found, and the one in the last place.
@@ -206,15 +157,31 @@ pub struct Table {
     all_explained: bool,
 }
 
-/// The locks of this registry that the table shows within a range, on whichever file.
+/// The locks of this registry that the table shows within a range, on whichever file; `known` are those
+/// that paths lead to.
 pub fn held<K: RangeLocks>(
     at: At<'_, K>,
     range: Range,
     known: &[(u64, u64)],
 ) -> Result<Vec<Range>, Stop> {
-    let mut held = read_table(at, range)?;
-    held.retain(|held| !known.contains(&(held.dev, held.ino)));
-    Ok(ours(at, &held)?.0)
+    let is_known = |held: &HeldRange| known.contains(&(held.dev, held.ino));
+    let mut all = Vec::new();
+    let mut before = read_table(at, range)?;
+    for _ in 0..LOOKS {
+        let (on_known, elsewhere): (Vec<_>, Vec<_>) = before.iter().copied().partition(is_known);
+        all.extend(on_known.iter().map(|held| held.range));
+        if elsewhere.is_empty() {
+            break;
+        }
+        all.extend(ours(at, &elsewhere)?.0);
+        // Who has moved since, and is not mapped any more where it was before, has a new lock.
+        let now = read_table(at, range)?;
+        if now.iter().all(|held| before.contains(held)) {
+            break;
+        }
+        before = now;
+    }
+    Ok(all)
 }
 
 fn read_table<K: RangeLocks>(at: At<'_, K>, range: Range) -> Result<Vec<HeldRange>, Stop> {
@@ -229,8 +196,8 @@ fn read_table<K: RangeLocks>(at: At<'_, K>, range: Range) -> Result<Vec<HeldRang
 ///
 /// Whoever can guess a name can lock the same on a file of his own, and the same user may run the same
 /// program in a container, which has its own files: both show in the same table. So a lock counts if a
-/// process of the registry's user, or of root, of this mount namespace has the file mapped, as all
-/// who hold locks do. The user's runtime directory is nobody else's: a process that has a file of it
+/// process of the registry's user, or of root, of this mount namespace has the file mapped, as all who
+/// hold locks do. The user's runtime directory is nobody else's: a process that has a file of it
 /// mapped may have another namespace. What all users share is for whoever can write there.
 ///
 /// Of a file on a device where a registry may be, somebody else may see what this process may not look
@@ -245,11 +212,18 @@ fn ours<K: RangeLocks>(at: At<'_, K>, held: &[HeldRange]) -> Result<(Vec<Range>,
     let devices: Vec<u64> = there.flatten().collect();
     let uid = at.numbering.uid();
     let counts_at_once = |held: &&HeldRange| uid.is_none() && devices.contains(&held.dev);
-    let mut files: Vec<(u64, u64)> = held
-        .iter()
-        .filter(|held| !counts_at_once(held))
-        .map(|held| (held.dev, held.ino))
-        .collect();
+    let file = |held: &HeldRange| {
+        let number = at.key.number_at(held.range.start);
+        let part = number.map_or(Part::Claims, |number| Part::Numbers(number / IN_FILE));
+        MappedFile {
+            dev: held.dev,
+            ino: held.ino,
+            // The files of the machine are there, too, which strangers may lock.
+            name: (device(Path::new(SHARED)) == Some(held.dev)).then(|| at.key.file(part)),
+        }
+    };
+    let elsewhere = held.iter().filter(|held| !counts_at_once(held));
+    let mut files: Vec<MappedFile> = elsewhere.map(file).collect();
     files.sort_unstable();
     files.dedup();
     let runtime = uid.and_then(|uid| device(first(uid).parent()?));
@@ -278,7 +252,7 @@ impl<K: RangeLocks> File<'_, K> {
         place.settles()
             && self
                 .beginning()
-                .is_some_and(|header| header.settled == self.id() && as_now(&header))
+                .is_some_and(|header| header.settled == self.version() && as_now(&header))
     }
 
     /// Writes the header: that the file is the only one, if it is, and what it is called.
@@ -287,9 +261,9 @@ impl<K: RangeLocks> File<'_, K> {
         if !settled && before.is_some() {
             return;
         }
-        let still = before.filter(|before| before.settled == self.id());
+        let still = before.filter(|before| before.settled == self.version());
         let header = Header {
-            settled: if settled { self.id() } else { (0, 0) },
+            settled: if settled { self.version() } else { (0, 0, 0) },
             // What others need to know stays true when somebody in a better place has looked.
             instead: at
                 .place
@@ -302,7 +276,13 @@ impl<K: RangeLocks> File<'_, K> {
         self.write(0, &header.bytes());
     }
 
+    /// What tells it from any other, also from one that gets its inode number later.
+    fn version(&self) -> (u64, u64, u64) {
+        let born = self.stat.born.unwrap_or_default();
+        (self.stat.dev, self.stat.ino, born as u64)
+    }
+
     fn beginning(&self) -> Option<Header> {
-        Header::parse(&self.read(0, 42))
+        Header::parse(&self.read(0, BEGINNING))
     }
 }

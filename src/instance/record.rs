@@ -18,16 +18,19 @@ pub const CLAIM: usize = 128;
 const MAGIC: &[u8; 8] = b"qshm\0in\x01";
 
 /// The parts of a header, a record and a claim.
-const NAME_AT: usize = 42;
+const NAME_AT: usize = 50;
+
+/// As much of a header as says whether its file is known.
+pub const BEGINNING: usize = NAME_AT;
 const PROGRAM_AT: usize = 24;
 const RESOURCE_AT: usize = 16;
 
 /// What stands at the beginning of a file of numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// The file that was found to be the only one with locks of this registry. Another one with
-    /// the same bytes is a copy. Zeros: not found yet.
-    pub settled: (u64, u64),
+    /// The file that was found to be the only one with locks of this registry: device, inode number,
+    /// and when it was made. Another one with the same bytes is a copy. Zeros: not found yet.
+    pub settled: (u64, u64, u64),
     /// For those who are in the last place alone: what was there then in place of a better one.
     /// Zero: not known.
     pub instead: u64,
@@ -44,10 +47,10 @@ impl Header {
             return None;
         }
         Some(Self {
-            settled: (number(bytes, 8), number(bytes, 16)),
+            settled: (number(bytes, 8), number(bytes, 16), number(bytes, 40)),
             numbers: number(bytes, 24),
             instead: number(bytes, 32),
-            name: text(bytes, NAME_AT, short(bytes, 40), HEADER),
+            name: text(bytes, NAME_AT, short(bytes, 48), HEADER),
         })
     }
 
@@ -60,7 +63,8 @@ impl Header {
         put(&mut bytes, 24, &self.numbers.to_le_bytes());
         let name = beginning(&self.name, HEADER - NAME_AT);
         put(&mut bytes, 32, &self.instead.to_le_bytes());
-        put(&mut bytes, 40, &(name.len() as u16).to_le_bytes());
+        put(&mut bytes, 40, &self.settled.2.to_le_bytes());
+        put(&mut bytes, 48, &(name.len() as u16).to_le_bytes());
         put(&mut bytes, NAME_AT, name.as_bytes());
         bytes
     }
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let header = Header {
-            settled: (1 << 40, 7),
+            settled: (1 << 40, 7, 1_700_000_000),
             instead: u64::MAX - 1,
             numbers: 0x1234_0000,
             name: "org.example.Logic ä".to_owned(),
@@ -249,7 +253,7 @@ mod tests {
             ..Header::default()
         };
         let read = Header::parse(&header.bytes()).unwrap();
-        assert!(name.starts_with(&read.name) && read.name.len() >= 469);
+        assert!(name.starts_with(&read.name) && read.name.len() >= 461);
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub enum Scope {
     #[default]
     User,
     /// One for each login session of a user: the one that the kernel has
-    /// (`/proc/self/sessionid`), else `$XDG_SESSION_ID`, else the display.
+    /// (`/proc/self/sessionid`), which stays under `sudo`; else `$XDG_SESSION_ID`, else the display,
+    /// which may not.
     Session,
     /// One for the whole machine, among those who are named.
     Machine(Audience),
@@ -27,8 +28,10 @@ pub enum Scope {
 
 /// Who takes part in [`Scope::Machine`]. They have to trust each other: each can keep numbers and
 /// claims from the others and write what they like into the descriptions, and whoever made the
-/// registry's file can replace or mark it so that two have the same number. Root called by a user
-/// takes part as root.
+/// registry's file can replace or mark it so that two have the same number. Who is not named can only
+/// be in the way: by making the file of a group first, or, while it is new, by locking the same bytes of
+/// another file in `/dev/shm`, which nothing tells from a member's. Root called by a user takes part
+/// as root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Audience {
     /// Every local user.

@@ -3,10 +3,11 @@
 
 use super::claim::{self, Attempt, Claim};
 use super::counter::{Counter, Uncounted};
-use super::file::At;
+use super::file::{At, File};
+use super::held::{self, Held};
 use super::live;
 use super::name::{self, NUMBERS};
-use super::number::{self, Held};
+use super::number;
 use super::others::StillThere;
 use super::place::{self, Choice, Place};
 use super::private;
@@ -169,12 +170,28 @@ impl<K: RangeLocks> Instance<K> {
             return;
         };
         let record = self.record();
+        let write = |_: At<'_, K>, file: &File<'_, K>| {
+            file.write(Record::offset(self.number), &record.bytes());
+            Ok(())
+        };
         let moved = self.attempt(true, |at, _| {
-            number::take_again(at, self.number, &record, old)
+            held::come_along(at, &number::moved(at, self.number, &write), old)
         });
-        if let Ok(Some(held)) = moved {
-            number::give_back_old(&self.kernel, old, held);
-            state.held = Some(held);
+        if let Ok(Some(new)) = moved {
+            held::give_back_old(&self.kernel, old, new);
+            state.held = Some(new);
+        }
+        let claims = state.more.iter_mut().flat_map(|more| &mut more.claims);
+        for (resource, old) in claims {
+            let write = |at: At<'_, K>, file: &File<'_, K>| claim::write(at, file, resource);
+            let moved = self.attempt(true, |at, _| {
+                let moved = claim::moved(at, self.number, resource, &write);
+                held::come_along(at, &moved, *old)
+            });
+            if let Ok(Some(new)) = moved {
+                held::give_back_old(&self.kernel, *old, new);
+                *old = new;
+            }
         }
     }
 

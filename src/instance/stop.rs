@@ -31,12 +31,13 @@ impl Stop {
             Errno::ENOSPC | Errno::EDQUOT => "no space is left",
             Errno::ENOLCK | Errno::EINVAL => "there are no locks",
             Errno::ELOOP => "a symbolic link is on the way",
+            Errno::ETIME => "there are too many",
             Errno::ENOMEM => "no memory is left",
             other => other.desc(),
         };
         let text = format!("{doing} {} failed: {why}", path.display());
         match errno {
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM => Self::Lacking(text),
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ETIME => Self::Lacking(text),
             _ => Self::Because(text),
         }
     }

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod as_user;
+mod cancelling;
 mod files;
 mod flocks;
 mod fork_window;
@@ -43,6 +44,7 @@ use super::{
 };
 
 use as_user::AsUser;
+pub(crate) use cancelling::Uncancelled;
 use status::status;
 use waiting::asked_again;
 
@@ -65,6 +67,10 @@ fn check(answer: libc::c_int) -> Result<libc::c_int, Errno> {
 impl Kernel for Linux {
     fn getpid(&self) -> i32 {
         pid::current()
+    }
+
+    fn fork_mark(&self) -> u32 {
+        pid::fork_mark()
     }
 
     fn geteuid(&self) -> u32 {

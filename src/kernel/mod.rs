@@ -25,7 +25,7 @@ pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
 pub use types::{
     Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, OwnSlot,
     Process, Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
@@ -41,6 +41,13 @@ pub const HELD: usize = 4096;
 pub trait Kernel: Clone + Evidence {
     /// The calling process: getpid(2).
     fn getpid(&self) -> i32;
+
+    /// A number, not 0, that is another one in every forked child than in its parent. Their pids
+    /// may be the same, in two PID namespaces, so what is the parent's is told by this. Of a kernel
+    /// in which they can't, the pid.
+    fn fork_mark(&self) -> u32 {
+        self.getpid().unsigned_abs()
+    }
 
     /// The calling thread's effective user: geteuid(2).
     fn geteuid(&self) -> u32;

@@ -16,6 +16,17 @@ pub struct HeldRange {
     pub range: Range,
 }
 
+/// A file that may be mapped.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MappedFile {
+    /// Its device.
+    pub dev: u64,
+    /// Its inode number.
+    pub ino: u64,
+    /// The last part of its path, if only that will do.
+    pub name: Option<String>,
+}
+
 /// Whose mappings [`RangeLocks::mapped`] looks at: of processes that have the same mount namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MappedBy {
@@ -70,12 +81,12 @@ pub trait RangeLocks: Kernel {
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
 
-    /// Those of the files (device and inode number) that such a process has mapped which this one
+    /// Device and inode number of those of the files that are mapped as [`keep`](Self::keep) does by such a process which this one
     /// may look at, as root where it acts for a user: `/proc/PID/maps`. Slow.
     ///
     /// # Errors
     /// Such as `EMFILE`: it could not be looked at at all.
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
+    fn mapped(&self, files: &[MappedFile], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno>;
 
     /// Lets a mapping hold the description as well, also when the descriptor is closed: mmap(2)
     /// with `PROT_NONE`, madvise(2) with `MADV_DONTFORK`. The address.
@@ -90,12 +101,6 @@ pub trait RangeLocks: Kernel {
     /// pwrite(2) of all of `bytes`; `EFBIG` without a signal where the process may not make a file
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
-
-    /// A number that is another one in every forked child than in its parent, also where both have the
-    /// same pid, in two PID namespaces.
-    fn generation(&self) -> u32 {
-        self.getpid() as u32
-    }
 
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.

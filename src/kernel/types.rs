@@ -212,8 +212,8 @@ impl Range {
 /// [`Kernel::own_slots`](super::Kernel::own_slots).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OwnSlot {
-    /// The process: a forked child's list begins as its parent's.
-    pub pid: i32,
+    /// Of the process: a forked child's list begins as its parent's.
+    pub fork_mark: u32,
     /// Device and inode number of the semaphore's file.
     pub file: (u64, u64),
     /// Where it is mapped and which slot it is, 0 if the page is free.

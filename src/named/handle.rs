@@ -1,6 +1,6 @@
 //! Where a semaphore is mapped and which slot in it is ours, in one number, for an atomic.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// An address that is a multiple of a page's 4096 bytes, and a slot below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +36,20 @@ impl Handle {
 #[derive(Debug, Default)]
 pub(crate) struct OpenHandle {
     handle: AtomicU64,
-    /// The process that opened it. A forked child has not got what it mapped.
-    pid: AtomicI32,
+    /// The fork mark of the process that opened it. A child has not got what that mapped.
+    mark: AtomicU32,
 }
 
 impl OpenHandle {
     /// The semaphore, if it is this process's.
     #[inline]
-    pub fn of(&self, pid: i32) -> Option<Handle> {
+    pub fn of(&self, mark: u32) -> Option<Handle> {
         let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
-        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
+        (self.mark.load(Ordering::Relaxed) == mark).then_some(handle)
     }
 
-    pub fn set(&self, pid: i32, handle: Handle) {
-        self.pid.store(pid, Ordering::Relaxed);
+    pub fn set(&self, mark: u32, handle: Handle) {
+        self.mark.store(mark, Ordering::Relaxed);
         self.handle.store(handle.raw(), Ordering::Release);
     }
 

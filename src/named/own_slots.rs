@@ -18,8 +18,8 @@ fn with<K: Kernel, T>(kernel: &K, act: impl FnOnce(&mut Vec<OwnSlot>) -> T) -> T
     kernel.without_fork(|| {
         let slots = kernel.own_slots().lock();
         let mut slots = slots.unwrap_or_else(PoisonError::into_inner);
-        let pid = kernel.getpid();
-        slots.retain(|slot| slot.pid == pid);
+        let mark = kernel.fork_mark();
+        slots.retain(|slot| slot.fork_mark == mark);
         act(&mut slots)
     })
 }
@@ -47,7 +47,7 @@ pub(super) fn take<K: Kernel>(
             slots.swap_remove(at);
         }
         slots.push(OwnSlot {
-            pid: kernel.getpid(),
+            fork_mark: kernel.fork_mark(),
             file: (file.dev, file.ino),
             handle: handle.raw(),
             page: handle.address(),

@@ -54,7 +54,8 @@ pub(crate) struct Semaphore<K: Kernel> {
     fd: Fd,
     /// Whether somebody stands in for the dead by that.
     busy: Arc<AtomicBool>,
-    pid: i32,
+    /// Of the process that opened it.
+    fork_mark: u32,
     place: Place,
     stat: FileStat,
     handle: Handle,
@@ -120,7 +121,7 @@ impl<K: Kernel> Semaphore<K> {
         file.release();
         Ok(Semaphore {
             kernel: actor.kernel.clone(),
-            pid: actor.kernel.getpid(),
+            fork_mark: actor.kernel.fork_mark(),
             place: place.clone(),
             stat: file.stat,
             handle,
@@ -221,7 +222,7 @@ impl<K: Kernel> Semaphore<K> {
     /// Whether this process opened it, and is no forked child of the one that did: a child has
     /// neither the mapping nor the slot.
     pub fn is_own(&self) -> bool {
-        self.pid == self.kernel.getpid()
+        self.fork_mark == self.kernel.fork_mark()
     }
 
     /// Stops using it. The last one out removes it, unless a process of real Qt has it open.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::actor::Actor;
 use crate::diagnosis::Subject;
 use crate::kernel::{Errno, Kernel, Wait};
+use crate::named;
+use crate::named::lock::Taken;
 use crate::place::Places;
 use crate::semaphore::{self, Role, Semaphore};
 use crate::texts;
@@ -47,24 +49,43 @@ impl<K: Kernel> SharedMemory<K> {
         self.take(Wait::AtMost(timeout))
     }
 
+    /// Takes a lock that is memory and free; false: [`lock`](Self::lock) has more to do.
+    #[inline]
+    pub(crate) fn lock_at_once(&self) -> bool {
+        self.named_lock
+            .of(self.kernel.fork_mark())
+            .is_some_and(|handle| {
+                let pid = self.kernel.getpid();
+                named::lock::try_take(&self.kernel, handle, pid) == Taken::Now
+            })
+    }
+
+    /// The same of [`unlock`](Self::unlock).
+    #[inline]
+    pub(crate) fn unlock_at_once(&self) -> bool {
+        self.named_lock
+            .of(self.kernel.fork_mark())
+            .is_some_and(|handle| named::lock::give_back(&self.kernel, handle))
+    }
+
     fn take(&self, wait: Wait) -> bool {
-        let pid = self.kernel.getpid();
-        if let Some(handle) = self.named_lock.of(pid) {
-            if let Some(taken) = self.take_named(handle, pid, wait) {
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
+            if let Some(taken) = self.take_named(handle, mark, wait) {
                 return taken;
             }
         }
-        if self.locked_by.load(Ordering::Acquire) == pid {
+        if self.locked_by.load(Ordering::Acquire) == mark {
             log::warn!(target: "qt", "QSharedMemory::lock: already locked");
             return true;
         }
         for _ in 0..ATTEMPTS {
             let id = match self.semaphore.load(Ordering::Acquire) {
                 NONE if self.is_lock_posix() => {
-                    let Some(handle) = self.open_named_lock(pid) else {
+                    let Some(handle) = self.open_named_lock(mark) else {
                         return false;
                     };
-                    match self.take_named(handle, pid, wait) {
+                    match self.take_named(handle, mark, wait) {
                         Some(taken) => return taken,
                         None => continue,
                     }
@@ -77,7 +98,7 @@ impl<K: Kernel> SharedMemory<K> {
             };
             match self.wait_for(id, wait) {
                 Ok(()) => {
-                    self.locked_by.store(pid, Ordering::Release);
+                    self.locked_by.store(mark, Ordering::Release);
                     return true;
                 }
                 Err(Errno::EAGAIN) => return false,
@@ -123,7 +144,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// # Errors
     /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
     pub fn unlock(&self) -> bool {
-        if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
+        if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
             return self.unlock_named(handle);
         }
         match self.give_back() {
@@ -138,9 +159,9 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// Gives the lock back, if this object has it.
     pub(super) fn give_back(&self) -> Option<Result<(), Errno>> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         self.locked_by
-            .compare_exchange(pid, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(mark, 0, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
         let id = self.semaphore.load(Ordering::Acquire);
         match self.kernel.sem_op(id, 1, Wait::No) {

@@ -20,8 +20,8 @@ use super::{AccessMode, Segment, SharedMemory, detail, fail, fail_by};
 #[derive(Debug)]
 pub(super) struct State<K: Kernel> {
     semaphore: Option<named::Semaphore<K>>,
-    /// Where one was mapped before, and in which process.
-    page: Option<(i32, usize)>,
+    /// Where one was mapped before, and the fork mark of the process.
+    page: Option<(u32, usize)>,
 }
 
 impl<K: Kernel> State<K> {
@@ -38,8 +38,8 @@ impl<K: Kernel> State<K> {
 
     /// Gives up what is left. Nobody uses the object any more.
     pub fn end(&mut self, kernel: &K) {
-        if let Some((pid, page)) = self.page.take() {
-            if pid == kernel.getpid() {
+        if let Some((mark, page)) = self.page.take() {
+            if mark == kernel.fork_mark() {
                 kernel.unmap(page, named::PAGE);
             }
         }
@@ -112,8 +112,8 @@ impl<K: Kernel> SharedMemory<K> {
         actor: &Actor<K>,
         attached: Attached,
     ) {
-        let pid = self.kernel.getpid();
-        if let Some(handle) = self.named_lock.of(pid) {
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
             if self.give_named_back(state, handle) {
                 notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
             }
@@ -130,7 +130,7 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// Closes the semaphore, if it is open.
     pub(super) fn close_named(&self, state: &mut super::State<K>, actor: &Actor<K>) {
-        if let Some(handle) = self.named_lock.of(self.kernel.getpid()) {
+        if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
             self.give_named_back(state, handle);
         }
         if let Some(semaphore) = state.named.semaphore.take() {
@@ -142,7 +142,7 @@ impl<K: Kernel> SharedMemory<K> {
 
     fn keep_page(&self, state: &mut super::State<K>, page: Option<usize>) {
         if let Some(page) = page {
-            state.named.page = Some((self.kernel.getpid(), page));
+            state.named.page = Some((self.kernel.fork_mark(), page));
         }
     }
 
@@ -163,24 +163,25 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     /// lock() with a POSIX semaphore that is open. `None`: it is not the object's any more.
-    pub(super) fn take_named(&self, handle: Handle, pid: i32, wait: Wait) -> Option<bool> {
-        match lock::try_take(&self.kernel, handle, pid) {
+    pub(super) fn take_named(&self, handle: Handle, mark: u32, wait: Wait) -> Option<bool> {
+        match lock::try_take(&self.kernel, handle, self.kernel.getpid()) {
             Taken::Now | Taken::FromTheDead => Some(true),
             Taken::Already => {
                 log::warn!(target: "qt", "QSharedMemory::lock: already locked");
                 Some(true)
             }
-            Taken::Not => self.wait_for_named(handle, pid, wait),
+            Taken::Not => self.wait_for_named(handle, mark, wait),
         }
     }
 
-    fn wait_for_named(&self, handle: Handle, pid: i32, wait: Wait) -> Option<bool> {
+    fn wait_for_named(&self, handle: Handle, mark: u32, wait: Wait) -> Option<bool> {
         let (inquiry, name) = {
             let state = self.state();
             let semaphore = state.named.semaphore.as_ref()?;
             (semaphore.inquiry(), semaphore.path().to_owned())
         };
-        let still_ours = || self.named_lock.of(pid) == Some(handle);
+        let pid = self.kernel.getpid();
+        let still_ours = || self.named_lock.of(mark) == Some(handle);
         let take = |wait| lock::take(&self.kernel, handle, &inquiry, pid, wait, still_ours);
         let mut taken = match wait {
             Wait::Forever => take(Wait::AtMost(PATIENCE)),
@@ -209,7 +210,7 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     /// Opens the POSIX semaphore that is the lock: beside the segment, if that is attached.
-    pub(super) fn open_named_lock(&self, pid: i32) -> Option<Handle> {
+    pub(super) fn open_named_lock(&self, mark: u32) -> Option<Handle> {
         let mut state = self.state();
         let state = &mut *state;
         match &state.named.semaphore {
@@ -222,7 +223,7 @@ impl<K: Kernel> SharedMemory<K> {
             return None;
         };
         let actor = self.actor(state);
-        let page = state.named.page.filter(|(of, _)| *of == pid);
+        let page = state.named.page.filter(|(of, _)| *of == mark);
         let page = page.map(|(_, page)| page);
         let place = match &state.attached {
             Some(Segment::Posix(attached)) => Some(attached.place().clone()),
@@ -238,7 +239,7 @@ impl<K: Kernel> SharedMemory<K> {
                 let handle = semaphore.handle();
                 state.named.page = None;
                 state.named.semaphore = Some(semaphore);
-                self.named_lock.set(pid, handle);
+                self.named_lock.set(mark, handle);
                 Some(handle)
             }
             Err(trouble) => {

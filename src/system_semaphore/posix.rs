@@ -57,8 +57,9 @@ impl<K: Kernel> SystemSemaphore<K> {
         })
     }
 
-    fn add_at_once(&self, delta: i32) -> bool {
-        let Some(handle) = self.named.open.of(self.kernel.getpid()) else {
+    /// Adds to a POSIX semaphore, if that can be done without asking or waiting for anybody.
+    pub(crate) fn add_at_once(&self, delta: i32) -> bool {
+        let Some(handle) = self.named.open.of(self.kernel.fork_mark()) else {
             return false;
         };
         let done = counter::try_add(&self.kernel, handle, delta);
@@ -73,14 +74,14 @@ impl<K: Kernel> SystemSemaphore<K> {
         &self,
         act: impl Fn(&K, Handle, &Inquiry<K>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
     ) -> Option<bool> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         for _ in 0..ATTEMPTS {
             let (handle, inquiry) = {
                 let mut state = self.state();
                 if !state.key.is_posix() || state.key.is_empty() {
                     return None;
                 }
-                let handle = match self.named.open.of(pid) {
+                let handle = match self.named.open.of(mark) {
                     Some(handle) => handle,
                     None => match self.open_posix(&mut state, false) {
                         Some(handle) => handle,
@@ -92,7 +93,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                 };
                 (handle, semaphore.inquiry())
             };
-            let still_ours = || self.named.open.of(pid) == Some(handle);
+            let still_ours = || self.named.open.of(mark) == Some(handle);
             let answer = act(&self.kernel, handle, &inquiry, &mut { still_ours });
             if !still_ours() {
                 continue;
@@ -106,7 +107,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     pub(super) fn open_posix(&self, state: &mut super::State<K>, reset: bool) -> Option<Handle> {
-        let pid = self.kernel.getpid();
+        let mark = self.kernel.fork_mark();
         if let Some(semaphore) = &state.posix {
             if semaphore.is_own() {
                 return Some(semaphore.handle());
@@ -140,7 +141,7 @@ impl<K: Kernel> SystemSemaphore<K> {
             Ok(semaphore) => {
                 let handle = semaphore.handle();
                 state.posix = Some(semaphore);
-                self.named.open.set(pid, handle);
+                self.named.open.set(mark, handle);
                 Some(handle)
             }
             Err(trouble) => {

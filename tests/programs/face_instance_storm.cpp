@@ -75,6 +75,9 @@ void say(Entry &entry, int number, bool claims)
         const bool claims = random() % 8 == 0 && instance.claim("camera");
         say(entry, instance.number(), claims);
         entry.joins.fetch_add(1);
+        // Who looks moves to the registry that is there now.
+        if (random() % 4 == 0)
+            instance.count();
         std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
         if (board.stop.load()) {
             board.stopped.fetch_add(1);
@@ -121,7 +124,10 @@ struct Storm
 
     void deleteSome()
     {
-        const std::string directory = directories[random() % worlds];
+        const unsigned world = unsigned(random() % worlds);
+        const std::string directory = random() % 2
+                ? directories[world]
+                : "/tmp/qshm-instances-" + std::to_string(world + 1);
         const std::string file = directory + "/storm.user." + std::to_string(random() % 2);
         deletions += unlink(random() % 4 ? file.c_str()
                                          : (directory + "/storm.user.claims").c_str())

@@ -7,9 +7,11 @@
 #include <qshm/shared_memory.h>
 #include <qshm/system_semaphore.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <pthread.h>
 #include <thread>
 #include <type_traits>
 #include <unistd.h>
@@ -248,6 +250,36 @@ void checkSemaphore()
     check(nameless.acquire() && nameless.release(), "semaphore moved to");
 }
 
+/// What QThread::terminate() does.
+void checkCancelled()
+{
+    static qshm::SharedMemory memory(keyFor("cancelled"));
+    static std::atomic<int> rounds = 0;
+    const auto work = [](void *) -> void * {
+        for (;; ++rounds) {
+            pthread_testcancel();
+            memory.create(4);
+            memory.lock();
+            memory.unlock();
+            memory.detach();
+        }
+    };
+    int cancelled = 0;
+    for (int i = 0; i < 100; ++i) {
+        pthread_t thread;
+        if (pthread_create(&thread, nullptr, work, nullptr) != 0)
+            break;
+        const int seen = rounds;
+        while (rounds == seen)
+            std::this_thread::yield();
+        pthread_cancel(thread);
+        void *result = nullptr;
+        pthread_join(thread, &result);
+        cancelled += result == PTHREAD_CANCELED;
+    }
+    check(cancelled == 100 && memory.create(4) && memory.detach(), "cancelled threads");
+}
+
 void checkLog()
 {
     qshm::SharedMemory memory(keyFor("log"));
@@ -286,6 +318,7 @@ int main()
     checkDiagnosis();
     checkPosixDiagnosis();
     checkSemaphore();
+    checkCancelled();
     checkLog();
     return failures;
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::time::{Duration, Instant};
 
 use super::super::Range;
 use super::super::range_locks::HeldRange;
@@ -14,18 +15,28 @@ use super::super::range_locks::HeldRange;
 /// How often a table is read that does not come in one piece.
 const READS: usize = 5;
 
+/// After how long it is not read again.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// In how many pieces it may come: some ten thousand locks, which take a second or two.
+const MOST: usize = 1024;
+
 /// The exclusive locks of open file descriptions that lie within a range.
 ///
 /// The kernel hands the table out in pieces of a page, and between two of them it goes on by
 /// counting: a lock that is freed meanwhile makes it pass over another one. So a table of more
 /// than one piece is read until it is the same twice, and what any reading shows counts.
+///
+/// # Errors
+/// `ETIME`: it is too long. Anybody can make it so, and each piece takes longer than the one before.
 pub fn read(within: Range) -> io::Result<Vec<HeldRange>> {
     let mut all = BTreeSet::new();
     let mut before = None;
+    let begin = Instant::now();
     for _ in 0..READS {
         let (table, pieces) = read_once()?;
         all.extend(held(&table, within));
-        if pieces < 2 || before.as_ref() == Some(&table) {
+        if pieces < 2 || before.as_ref() == Some(&table) || begin.elapsed() > LONGEST {
             break;
         }
         before = Some(table);
@@ -39,6 +50,9 @@ fn read_once() -> io::Result<(Vec<u8>, usize)> {
     let (mut table, mut pieces) = (Vec::new(), 0);
     let mut piece = vec![0; 8192];
     loop {
+        if pieces == MOST {
+            return Err(io::Error::from_raw_os_error(libc::ETIME));
+        }
         match file.read(&mut piece) {
             Ok(0) => return Ok((table, pieces)),
             Ok(length) => {

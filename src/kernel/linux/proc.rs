@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::super::FileStat;
-use super::super::range_locks::MappedBy;
+use super::super::range_locks::{MappedBy, MappedFile};
 
 /// The other processes that `/proc` shows.
 fn others() -> impl Iterator<Item = DirEntry> {
@@ -93,10 +93,10 @@ fn processes() -> impl Iterator<Item = DirEntry> {
 
 /// Those of the files that such processes have mapped. What may not be looked at, or has ended, has
 /// none; an error is one that says nothing of a process, such as that no descriptor is left.
-pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> io::Result<Vec<(u64, u64)>> {
+pub fn mapped(files: &[MappedFile], by: MappedBy) -> io::Result<Vec<(u64, u64)>> {
     let namespace = |process: &Path| fs::metadata(process.join("ns/mnt")).ok().map(|of| of.ino());
     let here = namespace(Path::new("/proc/thread-self"));
-    let files: HashSet<(u64, u64)> = files.iter().copied().collect();
+    let files: HashSet<&MappedFile> = files.iter().collect();
     let mut found = HashSet::new();
     for process in fs::read_dir("/proc")? {
         let process = process?;
@@ -112,28 +112,86 @@ pub fn mapped(files: &[(u64, u64)], by: MappedBy) -> io::Result<Vec<(u64, u64)>>
         if !same && by.anywhere.is_none() {
             continue;
         }
-        let maps = match fs::read(path.join("maps")) {
-            Ok(maps) => maps,
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ESRCH) => continue,
-                _ => return Err(error),
-            },
-        };
+        let maps = maps(&path)?;
         let mapped = maps.split(|byte| *byte == b'\n').filter_map(mapped_file);
-        let counts =
-            |file: &(u64, u64)| files.contains(file) && (same || by.anywhere == Some(file.0));
-        found.extend(mapped.filter(counts));
+        let counts = |file: &MappedFile| {
+            let unnamed = MappedFile {
+                name: None,
+                ..*file
+            };
+            (files.contains(file) || files.contains(&unnamed))
+                && (same || by.anywhere == Some(file.dev))
+        };
+        found.extend(mapped.filter(counts).map(|file| (file.dev, file.ino)));
     }
     Ok(found.into_iter().collect())
 }
 
-/// Device and inode number in a line of `/proc/PID/maps`.
-fn mapped_file(line: &[u8]) -> Option<(u64, u64)> {
-    let mut fields = line.split(|byte| *byte == b' ').skip(3);
-    let device = std::str::from_utf8(fields.next()?).ok()?;
+/// The maps of a process; empty where they may not be looked at, or it has ended. Of one whose first
+/// thread has ended they are those of any other thread.
+fn maps(process: &Path) -> io::Result<Vec<u8>> {
+    let read = |path: PathBuf| match fs::read(path) {
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM | libc::ENOENT | libc::ESRCH) => Ok(Vec::new()),
+            _ => Err(error),
+        },
+        maps => maps,
+    };
+    let maps = read(process.join("maps"))?;
+    if !maps.is_empty() {
+        return Ok(maps);
+    }
+    for thread in fs::read_dir(process.join("task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let maps = read(thread.path().join("maps"))?;
+        if !maps.is_empty() {
+            return Ok(maps);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The file in a line of `/proc/PID/maps`, if it is shared and nobody has access to it there.
+fn mapped_file(line: &[u8]) -> Option<MappedFile> {
+    let mut fields = line.splitn(6, |byte| *byte == b' ').skip(1);
+    if fields.next()? != b"---s" {
+        return None;
+    }
+    let device = std::str::from_utf8(fields.nth(1)?).ok()?;
     let (major, minor) = device.split_once(':')?;
     let number = |digits| u32::from_str_radix(digits, 16).ok();
-    let device = libc::makedev(number(major)?, number(minor)?);
+    let dev = libc::makedev(number(major)?, number(minor)?);
     let ino = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-    Some((device, ino))
+    let path = std::str::from_utf8(fields.next()?).unwrap_or_default();
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    let name = path.rsplit_once('/').map(|(_, name)| name.to_owned());
+    Some(MappedFile { dev, ino, name })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_keeps_a_file_is_mapped() {
+        let line = |mode: &str, path: &str| {
+            let line = format!("7f00-7f01 {mode} 00000000 00:1f 42                       {path}");
+            mapped_file(line.as_bytes())
+        };
+        let file = MappedFile {
+            dev: libc::makedev(0, 0x1f),
+            ino: 42,
+            name: Some("a b.user.0".to_owned()),
+        };
+        assert_eq!(line("---s", "/tmp/x y/a b.user.0").unwrap(), file);
+        assert_eq!(line("---s", "/a b.user.0 (deleted)").unwrap(), file);
+        for mode in ["r--s", "rw-s", "---p"] {
+            assert_eq!(line(mode, "/tmp/a"), None);
+        }
+        assert_eq!(mapped_file(b"7f00-7f01 ---p 00000000 00:00 0 "), None);
+    }
 }

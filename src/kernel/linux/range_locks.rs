@@ -10,7 +10,7 @@ use std::ptr;
 use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
-use super::super::range_locks::{HeldRange, MappedBy, OpenDirect, RangeLocks};
+use super::super::range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
 use super::super::{Errno, Fd, FileStat, Kernel as _, Range};
 use super::shared_file::new_file;
 use super::{Linux, check};
@@ -111,7 +111,7 @@ impl RangeLocks for Linux {
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+    fn mapped(&self, files: &[MappedFile], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
         super::as_user::as_root_again(|| super::proc::mapped(files, by))
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
     }
@@ -173,10 +173,6 @@ impl RangeLocks for Linux {
         } else {
             Err(Errno::ENOSPC)
         }
-    }
-
-    fn generation(&self) -> u32 {
-        super::pid::generation()
     }
 
     fn program(&self) -> String {

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use nix::unistd::{Gid, Uid, gettid, setgroups, setresgid, setresuid};
-use qshm::kernel::{Errno, FileKind, FileStat, Kernel, Linux, NewObject, RangeLocks};
+use qshm::kernel::{Errno, FileKind, FileStat, Kernel, Linux, MappedFile, NewObject, RangeLocks};
 
 use crate::model::Mapping;
 use crate::model::call::{Call, DONE, Reply, Value, fail, list, number};
@@ -279,7 +279,13 @@ fn make_range(call: &RangeCall) -> Reply {
             Err(errno) => fail(errno),
         },
         RangeCall::Mapped(files, by) => {
-            let mapped = kernel.mapped(files, *by).unwrap().into_iter();
+            let file = |(dev, ino): &(u64, u64)| MappedFile {
+                dev: *dev,
+                ino: *ino,
+                name: None,
+            };
+            let files: Vec<MappedFile> = files.iter().map(file).collect();
+            let mapped = kernel.mapped(&files, *by).unwrap().into_iter();
             list(mapped.map(|(_, ino)| i64::try_from(ino).unwrap()))
         }
         // What it answers is the machine's own.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use qshm::kernel::{Errno, Fd, HeldRange, MappedBy, OpenDirect, Range, RangeLocks};
+use qshm::kernel::{Errno, Fd, HeldRange, MappedBy, MappedFile, OpenDirect, Range, RangeLocks};
 
 use super::SimProcess;
 use crate::model::call::{Call, Value};
@@ -51,8 +51,9 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn mapped(&self, files: &[(u64, u64)], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
-        match self.ask_range(RangeCall::Mapped(files.into(), by))? {
+    fn mapped(&self, files: &[MappedFile], by: MappedBy) -> Result<Vec<(u64, u64)>, Errno> {
+        let files = files.iter().map(|file| (file.dev, file.ino)).collect();
+        match self.ask_range(RangeCall::Mapped(files, by))? {
             Value::List(inodes) => Ok(inodes.iter().map(|ino| (1, *ino as u64)).collect()),
             other => panic!("mapped answered {other:?}"),
         }

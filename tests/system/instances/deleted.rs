@@ -11,8 +11,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// How many bytes of a registry's file come before the first record.
 const HEADER: usize = 512;
 
-/// Three who run while something happens to the registry, and what is true afterwards.
+/// Three who run while something happens to the registry in the runtime directory, and to that in the
+/// last place or not, and what is true afterwards.
 fn all_is_well_after(happens: impl Fn(&Path)) {
+    let last = Path::new("/tmp/qshm-instances-1/logic.user.0");
+    well_after(|| happens(&registry(1)));
+    well_after(|| happens(last));
+    well_after(|| {
+        happens(&registry(1));
+        happens(last);
+    });
+}
+
+fn well_after(happens: impl Fn()) {
     let Some(stage) = Stage::new() else { return };
     let mut old = [
         stage.joined(User::ALICE, 0),
@@ -20,13 +31,14 @@ fn all_is_well_after(happens: impl Fn(&Path)) {
         stage.joined(User::ALICE, 2),
     ];
     assert_eq!(old[1].ask("claim 0 camera"), "mine");
-    happens(&registry(1));
+    happens();
     // One who only joins, and one who looks.
-    let mut next = stage.joined(User::ALICE, 3);
+    let mut next = stage.joined(User::SUDO_ALICE, 3);
     assert_eq!(count(&mut next), 4);
-    assert!(next.ask("claim 0 camera").starts_with("taken by 1 "));
-    let mut root = stage.joined(User::SUDO_ALICE, 4);
-    assert_eq!(count(&mut root), 5);
+    let said = next.ask("claim 0 camera");
+    assert!(said.starts_with("taken by 1 "), "{said}");
+    let mut user = stage.joined(User::ALICE, 4);
+    assert_eq!(count(&mut user), 5);
     // One who has a place on the old file leaves; its number is free.
     old[0].kill_and_wait();
     let mut again = stage.joined(User::ALICE, 0);
@@ -34,7 +46,7 @@ fn all_is_well_after(happens: impl Fn(&Path)) {
     for process in old
         .iter_mut()
         .skip(1)
-        .chain([&mut next, &mut root, &mut again])
+        .chain([&mut next, &mut user, &mut again])
     {
         assert_eq!(count(process), 5);
         assert_eq!(process.ask("exclusive 0"), "yes");
@@ -92,6 +104,44 @@ fn a_file_that_is_deleted_again_and_again() {
     }
     for process in &mut all {
         assert_eq!(count(process), 8);
+    }
+}
+
+/// What is claimed comes along as well: then those see it who can't look at its holder.
+#[test]
+fn a_claim_comes_along() {
+    let Some(stage) = Stage::new() else { return };
+    let mut root = stage.joined(User::SUDO_ALICE, 0);
+    assert_eq!(root.ask("claim 0 camera"), "mine");
+    fs::remove_dir_all(runtime(1).join("qshm")).unwrap();
+    fs::remove_dir_all("/tmp/qshm-instances-1").unwrap();
+    assert_eq!(count(&mut root), 1);
+    let mut user = stage.joined(User::ALICE, 1);
+    assert!(user.ask("claim 0 camera").starts_with("taken by 0 "));
+    assert_eq!(root.ask("release 0 camera"), "yes");
+    assert_eq!(user.ask("claim 0 camera"), "mine");
+}
+
+/// Holders who move to the new files just when others look for them are seen all the same.
+#[test]
+fn holders_who_move_while_others_look() {
+    let Some(stage) = Stage::new() else { return };
+    let mut movers: Vec<Running> = (0..3)
+        .map(|number| stage.joined(User::ALICE, number))
+        .collect();
+    for _ in 0..25 {
+        let _ = fs::remove_dir_all(runtime(1).join("qshm"));
+        let _ = fs::remove_dir_all("/tmp/qshm-instances-1");
+        let mut next = stage.start(User::ALICE);
+        next.say("join logic");
+        for process in &mut movers {
+            process.say("count 0");
+        }
+        assert_eq!(next.line(), "number 3");
+        for process in &mut movers {
+            let counted = process.line();
+            assert!(["3", "4"].contains(&counted.as_str()), "{counted}");
+        }
     }
 }
 

@@ -233,6 +233,47 @@ fn a_session_is_the_display_where_there_is_nothing_else() {
     let _user = stage.joined(User::ALICE, 0);
 }
 
+/// Runs something in a login session of its own that the kernel knows: its number, or why there is none.
+fn in_a_session<T: Send>(act: impl FnOnce() -> T + Send) -> Result<T, String> {
+    // A thread's session is its children's, and ends with it.
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            fs::write("/proc/thread-self/loginuid", "1").map_err(|error| error.to_string())?;
+            let session = fs::read_to_string("/proc/thread-self/sessionid");
+            match session.map(|session| session.trim().parse::<u32>()) {
+                Ok(Ok(number)) if number != u32::MAX => Ok(act()),
+                other => Err(format!("no session: {other:?}")),
+            }
+        });
+        thread.join().expect("the thread does not panic")
+    })
+}
+
+#[test]
+fn a_session_is_the_one_that_the_kernel_knows() {
+    let Some(stage) = Stage::new() else { return };
+    let joined = |user: User, number: u32, variable: &str| {
+        let launch = stage.launch(user).env("XDG_SESSION_ID", variable);
+        let mut process = launch.env("DISPLAY", variable).start();
+        let said = process.ask("join logic session");
+        assert_eq!(said, format!("number {number}"), "{user:?} {variable}");
+        process
+    };
+    let kept = [(); 2].map(|()| {
+        in_a_session(|| {
+            vec![
+                joined(User::ALICE, 0, "1"),
+                joined(User::ALICE, 1, "2"),
+                // sudo keeps the session, if not the variables.
+                joined(User::SUDO_ALICE, 2, "3"),
+            ]
+        })
+    });
+    if let Some(Err(why)) = kept.iter().find(|kept| kept.is_err()) {
+        crate::support::skipped(&format!("the kernel gives no login session: {why}"));
+    }
+}
+
 #[test]
 fn the_machine_is_for_those_who_are_named() {
     let Some(stage) = Stage::new() else { return };

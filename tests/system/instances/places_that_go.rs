@@ -266,32 +266,41 @@ fn position_of_the_only_lock() -> i64 {
     words.rev().nth(1).unwrap().parse().unwrap()
 }
 
-/// Whoever guesses a name can lock the same bytes of a file of his own.
+/// Whoever guesses a name can lock the same bytes of a file of his own, or of one that all may lock.
 #[test]
 fn locks_on_a_file_of_somebody_else() {
-    let Some(stage) = Stage::bare() else { return };
-    let mut process = stage.start(User::ALICE);
-    join(&mut process, "victim", 0);
-    let start = position_of_the_only_lock();
-    drop(process);
-    fs::remove_dir_all(LAST).unwrap();
-    // This test's process is root's, but has not mapped it.
-    let foreign = File::create("/tmp/mallory").unwrap();
-    for number in 0..2500 {
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as i16,
-            l_whence: libc::SEEK_SET as i16,
-            // Not as one lock, which would not be within the range that is looked at.
-            l_start: start + 2 * number,
-            l_len: 1,
-            l_pid: 0,
-        };
-        let locked = nix::fcntl::fcntl(&foreign, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock));
-        locked.expect("it is nobody's");
+    for foreign in ["/tmp/mallory", "/dev/shm/qshm-instances.chat.world.0"] {
+        let Some(stage) = Stage::bare() else { return };
+        let mut process = stage.start(User::ALICE);
+        join(&mut process, "victim", 0);
+        let start = position_of_the_only_lock();
+        drop(process);
+        fs::remove_dir_all(LAST).unwrap();
+        // Mapped by the victim's own process, if it is the one of the machine.
+        let mut process = stage.start(User::ALICE);
+        assert_eq!(process.ask("join chat world"), "number 0");
+        // This test's process is root's, but has not mapped it.
+        let foreign = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(foreign)
+            .unwrap();
+        for number in 0..2500 {
+            let lock = libc::flock {
+                l_type: libc::F_WRLCK as i16,
+                l_whence: libc::SEEK_SET as i16,
+                // Not as one lock, which would not be within the range that is looked at.
+                l_start: start + 2 * number,
+                l_len: 1,
+                l_pid: 0,
+            };
+            let locked = nix::fcntl::fcntl(&foreign, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock));
+            locked.expect("it is nobody's");
+        }
+        join(&mut process, "victim", 0);
+        assert_eq!(process.ask("count 1"), "1");
     }
-    let mut process = stage.start(User::ALICE);
-    join(&mut process, "victim", 0);
-    assert_eq!(count(&mut process), 1);
 }
 
 /// Who sees a lock in the kernel's table must be able to see whose process has the file mapped.
