@@ -131,6 +131,33 @@ pub enum FileLock {
     Unlock,
 }
 
+/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
+/// lie far behind a file's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// The first byte.
+    pub start: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl Range {
+    /// `length` bytes from `start`.
+    pub const fn new(start: u64, length: u64) -> Self {
+        Self { start, length }
+    }
+
+    /// The first byte behind it.
+    pub const fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// Whether both have a byte in common.
+    pub fn overlaps(&self, other: &Range) -> bool {
+        self.start < other.end() && other.start < self.end()
+    }
+}
+
 /// A POSIX object to be made by [`Kernel::named_make`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NewObject<'a> {

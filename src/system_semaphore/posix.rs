@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use crate::error::Error;
-use crate::kernel::{Errno, Fd, Kernel, Wait};
+use crate::kernel::{Errno, Kernel, Wait};
 use crate::key::NameFault;
-use crate::named::{self, Handle, Role, counter};
+use crate::named::{self, Handle, Inquiry, Role, counter};
 use crate::shared_memory::detail;
 use crate::texts;
 
@@ -73,8 +73,8 @@ impl<K: Kernel> SystemSemaphore<K> {
         if self.add_at_once(-1) {
             return Some(true);
         }
-        self.operate(|kernel, handle, fd, go_on| {
-            counter::acquire(kernel, handle, fd, Wait::Forever, go_on)
+        self.operate(|kernel, handle, inquiry, go_on| {
+            counter::acquire(kernel, handle, inquiry, Wait::Forever, go_on)
                 .map_err(|errno| texts::of_posix_operation(errno, true))
         })
     }
@@ -84,8 +84,8 @@ impl<K: Kernel> SystemSemaphore<K> {
         if self.add_at_once(n) {
             return Some(true);
         }
-        self.operate(|kernel, handle, fd, _| {
-            counter::release(kernel, handle, fd, n)
+        self.operate(|kernel, handle, inquiry, _| {
+            counter::release(kernel, handle, inquiry, n)
                 .map_err(|errno| texts::of_posix_operation(errno, false))
         })
     }
@@ -104,11 +104,11 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     fn operate(
         &self,
-        act: impl Fn(&K, Handle, Option<Fd>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
+        act: impl Fn(&K, Handle, &Inquiry<K>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
     ) -> Option<bool> {
         let pid = self.kernel.getpid();
         for _ in 0..ATTEMPTS {
-            let (handle, fd) = {
+            let (handle, inquiry) = {
                 let mut state = self.state();
                 if !state.key.is_posix() || state.key.is_empty() {
                     return None;
@@ -120,11 +120,13 @@ impl<K: Kernel> SystemSemaphore<K> {
                         None => return Some(false),
                     },
                 };
-                let semaphore = state.posix.semaphore.as_ref();
-                (handle, semaphore.and_then(named::Semaphore::fd))
+                let Some(semaphore) = &state.posix.semaphore else {
+                    continue;
+                };
+                (handle, semaphore.inquiry())
             };
             let still_ours = || self.named.of(pid) == Some(handle);
-            let answer = act(&self.kernel, handle, fd, &mut { still_ours });
+            let answer = act(&self.kernel, handle, &inquiry, &mut { still_ours });
             if !still_ours() {
                 continue;
             }

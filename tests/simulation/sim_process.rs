@@ -14,14 +14,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, Range, SemStat, ShmStat,
+    Wait,
 };
 
 pub use alone::run_alone;
 
-use crate::model::Pid;
 use crate::model::call::{Call, Cred, Named, Reply, Value};
 use crate::model::process::number_of;
+use crate::model::{Mapping, Pid, words};
 
 /// Who started the process, and as whom it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -163,6 +164,9 @@ impl SimProcess {
         }
         let status = self.status();
         match self.0.answers.answer(self.0.cred.get(), call, &status) {
+            Some(Err(errno)) if errno == Errno::EFAULT as i32 => {
+                self.wrong(format!("a signal, SIGSEGV or SIGBUS, in {call:?}"))
+            }
             Some(reply) => reply.map_err(Errno::from_raw),
             None => self.stop(),
         }
@@ -307,6 +311,14 @@ impl Kernel for SimProcess {
         let _ = self.ask(&Call::ShmClear(address, size));
     }
 
+    fn shm_load(&self, address: usize) -> u64 {
+        self.number::<i64>(&Call::ShmLoad(address)).unwrap_or(0) as u64
+    }
+
+    fn shm_store(&self, address: usize, value: u64) {
+        let _ = self.ask(&Call::ShmStore(address, value));
+    }
+
     fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
         self.number(&Call::SemFind(key))
     }
@@ -379,20 +391,14 @@ impl Kernel for SimProcess {
         self.number(&Call::OpenDeleted(path.into(), uid)).ok()
     }
 
-    fn range_lock(
-        &self,
-        fd: Fd,
-        range: (u64, u64),
-        lock: FileLock,
-        _wait: Wait,
-    ) -> Result<(), Errno> {
-        self.unit(&Call::RangeLock(fd, range, lock))
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno> {
+        self.unit(&Call::RangeLock(fd, range, lock, wait))
     }
 
-    fn range_locked(&self, fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        match self.ask(&Call::RangeLocked(fd, range))? {
-            Value::List(starts) => Ok(starts.first().map(|start| *start as u64)),
-            other => panic!("range_locked answered {other:?}"),
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
+        match self.ask(&Call::RangeHolder(fd, range))? {
+            Value::Range(holder) => Ok(holder),
+            other => panic!("range_holder answered {other:?}"),
         }
     }
 
@@ -400,49 +406,59 @@ impl Kernel for SimProcess {
         self.number(&Call::NamedOpen(path.into(), write))
     }
 
+    fn announce(&self, path: &Path) -> Result<Fd, Errno> {
+        self.number(&Call::Announce(path.into()))
+    }
+
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        self.number(&Call::NamedOpenLocked(path.into(), write, wait))
+        loop {
+            let looked = self.number(&Call::NamedLook(path.into(), write));
+            let locked = looked.and_then(|fd| self.unit(&Call::NamedLocks(fd)).map(|()| fd));
+            match locked {
+                Err(Errno::EAGAIN) if wait != Wait::No => {}
+                answer => return answer,
+            }
+            self.unit(&Call::NamedUnlocked(path.into(), wait))?;
+        }
     }
 
     fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
-        let words = new.content.chunks(8).map(|chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u64::from_ne_bytes(word)
-        });
         let named = Named {
             mode: new.mode,
             group: new.group,
             size: new.size,
-            words: words.collect(),
+            words: words(new.content),
         };
         self.number(&Call::NamedMake(path.into(), named))
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        self.unit(&Call::NamedResize(fd, size))
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        self.unit(&Call::NamedReserve(fd, size))
     }
 
-    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
-        self.number::<i64>(&Call::NamedAlone(fd, wait))
-            .map(|alone| alone != 0)
-    }
-
-    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
-        // Nobody of ours has one for long, and there is no Qt.
-        self.is_mapped(file)
+    fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
+        let alone = self.number::<i64>(&Call::Lease(fd, path.into(), wait))? != 0;
+        if alone {
+            self.unit(&Call::LeaseBack(fd))?;
+        }
+        Ok(alone)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {
-        self.yes(&Call::IsMapped(file.ino))
+        self.yes(&Call::IsMapped((file.dev, file.ino)))
     }
 
-    fn map(&self, fd: Fd, _size: usize, _read_only: bool) -> Result<usize, Errno> {
-        self.number(&Call::Map(fd, false, None))
+    fn map(&self, fd: Fd, _size: usize, read_only: bool) -> Result<usize, Errno> {
+        let how = if read_only {
+            Mapping::ReadOnly
+        } else {
+            Mapping::Writable
+        };
+        self.number(&Call::Map(fd, how, None))
     }
 
     fn map_own(&self, fd: Fd, _size: usize, at: Option<usize>) -> Result<usize, Errno> {
-        self.number(&Call::Map(fd, true, at))
+        self.number(&Call::Map(fd, Mapping::Own, at))
     }
 
     fn unmap(&self, address: usize, _size: usize) {
@@ -450,7 +466,7 @@ impl Kernel for SimProcess {
     }
 
     fn retire(&self, address: usize, _size: usize) {
-        let _ = self.ask(&Call::Unmap(address));
+        let _ = self.ask(&Call::Retire(address));
     }
 
     fn word(&self, address: usize) -> u64 {

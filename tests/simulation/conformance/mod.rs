@@ -13,13 +13,14 @@ mod worker;
 use std::fs;
 use std::sync::{Mutex, PoisonError};
 
-use qshm::kernel::Wait;
+use qshm::kernel::{Fd, Wait};
 
-use crate::model::call::{Call, Cred, Line};
+use crate::model::call::{Call, Cred, Value};
+use crate::model::line::Line;
 use crate::model::{Pid, Step, World};
 use crate::sim_process::User;
 use crate::{Dice, seed, soak};
-use generate::Generator;
+use generate::{Generator, LONG};
 use real::{Machine, NAMES};
 
 /// Who the processes are; two are of one user.
@@ -111,6 +112,8 @@ struct Pair {
     /// Which process runs for each of [`USERS`] now.
     slots: Vec<Pid>,
     log: Vec<String>,
+    /// The descriptor that the last call returned.
+    opened: Option<Fd>,
 }
 
 fn run(seed: u64, count: &mut Count) {
@@ -131,6 +134,7 @@ fn run(seed: u64, count: &mut Count) {
         machine,
         slots,
         log: Vec::new(),
+        opened: None,
     };
     let mut generator = Generator::default();
     count.sequences += 1;
@@ -155,6 +159,10 @@ fn run(seed: u64, count: &mut Count) {
             Outcome::Succeeds => {}
         }
         generator.learn(&pair.world);
+        // Which file was opened counts for what is asked later.
+        if let Some(fd) = pair.opened.take() {
+            pair.call(who, cred, &Call::Fstat(fd), seed);
+        }
     }
     // All that is to be seen, at the end, by a root that does not wait.
     while pair.waits(pair.slots[0]) {
@@ -193,6 +201,10 @@ impl Pair {
         };
         self.machine.receive(who, call, &reply, &self.log, seed);
         self.log.push(format!("  {}", reply.to_line()));
+        self.opened = match reply {
+            Ok(Value::Number(fd)) if call.opens() => Fd::try_from(fd).ok(),
+            _ => None,
+        };
         self.go_on(seed);
         if reply.is_ok() {
             Outcome::Succeeds
@@ -227,7 +239,7 @@ impl Pair {
         self.machine.kill(who);
         self.world.kill(who);
         while self.world.dying(who) {
-            self.world.die(who);
+            self.world.die(who, false);
         }
         self.go_on(seed);
         let user = User::plain(USERS[slot]);
@@ -237,8 +249,9 @@ impl Pair {
 }
 
 fn forever(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Flock(_, _, Wait::Forever) | Call::SemOp(_, _, Wait::Forever)
-    )
+    match call {
+        Call::Flock(_, _, wait) | Call::SemOp(_, _, wait) => *wait == Wait::Forever,
+        Call::WordWait(_, _, time) => *time >= LONG,
+        _ => false,
+    }
 }
