@@ -25,6 +25,7 @@ mod inquiry;
 mod links;
 pub(crate) mod lock;
 mod look;
+mod own_slots;
 mod semaphore;
 mod slots;
 mod word;

@@ -24,6 +24,7 @@ mod system_v;
 mod waiting;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
@@ -31,8 +32,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, Process, Range,
-    SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, OwnSlot,
+    Process, Range, SemStat, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -280,6 +281,11 @@ impl Kernel for Linux {
 
     fn unmap(&self, address: usize, size: usize) {
         named::unmap(address, size);
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        static SLOTS: Mutex<Vec<OwnSlot>> = Mutex::new(Vec::new());
+        &SLOTS
     }
 
     fn word(&self, address: usize) -> u64 {

@@ -16,6 +16,7 @@ pub mod survey;
 mod types;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub use nix::errno::Errno;
@@ -24,8 +25,8 @@ pub use nix::errno::Errno;
 pub use linux::{Linux, at_secure};
 pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, Range,
-    SemStat, ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, OwnSlot, Process,
+    Range, SemStat, ShmStat, Wait,
 };
 
 /// The system calls.
@@ -274,6 +275,10 @@ pub trait Kernel: Clone {
 
     /// munmap(2).
     fn unmap(&self, _address: usize, _size: usize) {}
+
+    /// The slots that this process has in POSIX semaphores: no call, but memory of the process,
+    /// which the kernel's side knows best.
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>>;
 
     /// Reads eight bytes of mapped memory that others change, at an address that is a multiple of
     /// eight.

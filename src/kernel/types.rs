@@ -158,6 +158,29 @@ impl Range {
     }
 }
 
+/// A slot that a process has in a POSIX semaphore, for all of its objects; see
+/// [`Kernel::own_slots`](super::Kernel::own_slots).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnSlot {
+    /// The process: a forked child's list begins as its parent's.
+    pub pid: i32,
+    /// Device and inode number of the semaphore's file.
+    pub file: (u64, u64),
+    /// Where it is mapped and which slot it is, 0 if the page is free.
+    pub handle: u64,
+    /// The page.
+    pub page: usize,
+    /// How many objects use it.
+    pub users: usize,
+}
+
+impl OwnSlot {
+    /// Whether it is one in the semaphore of this file.
+    pub fn is_of(&self, file: &FileStat) -> bool {
+        self.handle != 0 && self.file == (file.dev, file.ino)
+    }
+}
+
 /// A POSIX object to be made by [`Kernel::named_make`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NewObject<'a> {

@@ -3,8 +3,8 @@
 //! System V takes that back, Qt's POSIX semaphores don't, and a process that releases and ends is a
 //! signal to those who wait.
 //!
-//! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
-//! value when its user dies. To change the value and the table as one, the user of a slot takes the
+//! Behind the 32 bytes of glibc the page has a table: for each slot, what its user has acquired less
+//! what it has released, which is added to the value when it dies, if it is more than nothing. To change the value and the table as one, the user of a slot takes the
 //! page's mutex, writes into a journal what the table is to be, and then changes the value together
 //! with a bit, the parity, in one step. Whoever finds the mutex in the hands of the dead can tell by
 //! that bit whether the step was made: if so the journal is carried out, else it is void.
@@ -83,7 +83,7 @@ impl<'a, K: Kernel> Page<'a, K> {
         (0..).zip(owed).filter(|(_, owed)| *owed != 0).collect()
     }
 
-    /// What is to be added for a slot when its user dies.
+    /// What the user of a slot has acquired and not released.
     fn owed(&self, slot: u32) -> i32 {
         let (at, shift) = table_entry(slot);
         (self.get(at) >> shift) as u32 as i32
@@ -157,7 +157,7 @@ impl<'a, K: Kernel> Page<'a, K> {
             return false;
         }
         let done = self.locked(|| {
-            // Less than nothing is what nobody of ours wrote.
+            // Less than nothing: it has released more than it has acquired.
             let owed = self.owed(self.slot).max(0);
             self.change(owed, 0)
         });
@@ -213,7 +213,7 @@ impl<'a, K: Kernel> Page<'a, K> {
     fn add(&self, delta: i32) -> Result<(), Errno> {
         let changed = self.locked(|| {
             let owed = self.owed(self.slot).saturating_sub(delta);
-            self.change(delta, owed.max(0))
+            self.change(delta, owed)
         })?;
         let word = changed.ok_or(Errno::EAGAIN)??;
         if delta > 0 && word.has_waiters() {
@@ -365,5 +365,5 @@ pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: u32) {
 /// Whether anything is to be given back when this user ends.
 pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
     let page = Page::new(kernel, handle, None);
-    page.owed(page.slot) != 0
+    page.owed(page.slot) > 0
 }

@@ -20,6 +20,7 @@ use super::glance::Glance;
 use super::handle::Handle;
 use super::inquiry::Inquiry;
 use super::lock;
+use super::own_slots;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
@@ -121,11 +122,17 @@ impl<K: Kernel> Semaphore<K> {
         if !file.made {
             kernel.named_reserve(file.fd, SIZE as u64).map_err(failed)?;
         }
-        let handle = map(kernel, &file, page).map_err(failed)?;
+        let (handle, had) = match role {
+            Role::Lock => kernel.without_fork(|| Ok((map(kernel, &file, page)?, false))),
+            Role::Counter { .. } => {
+                own_slots::take(kernel, &file.stat, |page| map(kernel, &file, page))
+            }
+        }
+        .map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
-        if !alone {
+        if !alone && !had {
             // The slot may be that of somebody who died.
             if lock::give_back(kernel, handle) {
                 notes::warn(notes::QSHM, died_inside(&file.path));
@@ -184,8 +191,9 @@ impl<K: Kernel> Semaphore<K> {
 
     /// Stops using it. The last one out removes it, unless a process of real Qt has it open.
     ///
-    /// Returns the page where it was mapped. A thread may be about to look there, so it stays
-    /// memory, for the next semaphore of the same object; when the object goes, it is unmapped.
+    /// Returns the page where a segment's lock was mapped. A thread may be about to look there, so it
+    /// stays memory, for the next semaphore of the same object; when the object goes, it is
+    /// unmapped.
     pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
         let fd = self.fd();
         self.fd = -1;
@@ -197,23 +205,27 @@ impl<K: Kernel> Semaphore<K> {
         }
         // What this process has taken stays taken until it ends, also where it has no object for
         // the semaphore any more: then the slot stays.
-        let owes = matches!(self.role, Role::Counter { .. })
-            && counter::owes(&self.kernel, self.handle)
-            && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
+        let owes = fd.is_some_and(|fd| {
+            counter::owes(&self.kernel, self.handle)
+                && has_other_users(&self.kernel, fd, self.handle)
+        });
         // The descriptor first: without the slot, which goes with the mapping, it would look like a
         // process of Qt.
         if let Some(fd) = fd {
             self.kernel.close(fd);
         }
-        if !owes {
-            self.kernel.retire(self.handle.address(), SIZE);
-        }
-        if !owes {
-            clear(actor, &self.place);
-            // Which may be aside although the segment is not.
-            self.place.remove_directory(actor);
-        }
-        (!owes).then_some(self.handle.address())
+        let page = match self.role {
+            Role::Lock => {
+                self.kernel.retire(self.handle.address(), SIZE);
+                Some(self.handle.address())
+            }
+            Role::Counter { .. } if own_slots::leave(&self.kernel, &self.stat, || owes) => None,
+            Role::Counter { .. } => return None,
+        };
+        clear(actor, &self.place);
+        // Which may be aside although the segment is not.
+        self.place.remove_directory(actor);
+        page
     }
 }
 
@@ -253,23 +265,21 @@ fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
         .any(|range| kernel.range_holder(fd, range) != Ok(None))
 }
 
-/// Takes a slot, and maps the semaphore through the open file that has it.
+/// Takes a slot, and maps the semaphore through the open file that has it. No thread may fork
+/// meanwhile: the child would have the descriptor, and so the slot.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
-    // A child that another thread forks meanwhile would have the descriptor, and so the slot.
-    kernel.without_fork(|| {
-        let fd = kernel.named_open(&file.path, true)?;
-        let made = || {
-            if !kernel.fstat(fd)?.same_file(&file.stat) {
-                return Err(Errno::ESTALE);
-            }
-            let slot = slots::claim(kernel, fd)?;
-            let address = kernel.map_own(fd, SIZE, page)?;
-            Ok(Handle::new(address, slot))
-        };
-        let handle = made();
-        kernel.close(fd);
-        handle
-    })
+    let fd = kernel.named_open(&file.path, true)?;
+    let made = || {
+        if !kernel.fstat(fd)?.same_file(&file.stat) {
+            return Err(Errno::ESTALE);
+        }
+        let slot = slots::claim(kernel, fd)?;
+        let address = kernel.map_own(fd, SIZE, page)?;
+        Ok(Handle::new(address, slot))
+    };
+    let handle = made();
+    kernel.close(fd);
+    handle
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.

@@ -41,32 +41,6 @@ impl Named {
     }
 }
 
-/// The semaphore itself.
-#[derive(Debug)]
-pub(super) struct State<K: Kernel> {
-    semaphore: Option<named::Semaphore<K>>,
-    /// Where one was mapped before, and in which process.
-    page: Option<(i32, usize)>,
-}
-
-impl<K: Kernel> State<K> {
-    pub fn new() -> Self {
-        State {
-            semaphore: None,
-            page: None,
-        }
-    }
-
-    /// Gives up what is left. Nobody uses the object any more.
-    pub fn end(&mut self, kernel: &K) {
-        if let Some((pid, page)) = self.page.take() {
-            if pid == kernel.getpid() {
-                kernel.unmap(page, named::PAGE);
-            }
-        }
-    }
-}
-
 impl<K: Kernel> SystemSemaphore<K> {
     /// `acquire()` with a POSIX key; `None` with another.
     pub(super) fn acquire_posix(&self) -> Option<bool> {
@@ -120,7 +94,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                         None => return Some(false),
                     },
                 };
-                let Some(semaphore) = &state.posix.semaphore else {
+                let Some(semaphore) = &state.posix else {
                     continue;
                 };
                 (handle, semaphore.inquiry())
@@ -140,13 +114,13 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     pub(super) fn open_posix(&self, state: &mut super::State<K>, reset: bool) -> Option<Handle> {
         let pid = self.kernel.getpid();
-        if let Some(semaphore) = &state.posix.semaphore {
+        if let Some(semaphore) = &state.posix {
             if semaphore.is_own() {
                 return Some(semaphore.handle());
             }
         }
         // A forked child's: not mapped here.
-        state.posix.semaphore = None;
+        state.posix = None;
         let Chosen::Ipc(key) = &state.key else {
             return None;
         };
@@ -169,12 +143,10 @@ impl<K: Kernel> SystemSemaphore<K> {
             initial: state.initial.unsigned_abs(),
             reset,
         };
-        let page = state.posix.page.filter(|(of, _)| *of == pid);
-        match named::resolve(&actor, &places, role, page.map(|(_, page)| page)) {
+        match named::resolve(&actor, &places, role, None) {
             Ok(semaphore) => {
                 let handle = semaphore.handle();
-                state.posix.page = None;
-                state.posix.semaphore = Some(semaphore);
+                state.posix = Some(semaphore);
                 self.named.pid.store(pid, Ordering::Relaxed);
                 self.named.handle.store(handle.raw(), Ordering::Release);
                 Some(handle)
@@ -188,12 +160,10 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     pub(super) fn close_posix(&self, state: &mut super::State<K>) {
-        if let Some(semaphore) = state.posix.semaphore.take() {
+        if let Some(semaphore) = state.posix.take() {
             self.named.handle.store(0, Ordering::Release);
             let actor = self.actor(state);
-            let page = semaphore.close(&actor);
-            let pid = self.kernel.getpid();
-            state.posix.page = page.map(|page| (pid, page)).or(state.posix.page);
+            semaphore.close(&actor);
         }
     }
 }

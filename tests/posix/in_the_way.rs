@@ -232,6 +232,41 @@ fn in_doubt_a_shared_segment_is_left_alone() {
     assert_gone(&key);
 }
 
+/// A process of real Qt in another PID namespace, which no `/proc` of ours shows.
+#[test]
+fn who_hides_is_seen() {
+    let _alone = alone();
+    let key = key("hidden");
+    let [path, _] = files(&key);
+    fs::write(&path, [7; 4]).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    // Its open file is its input, and it ends with ours.
+    let hidden = Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "sleep", "infinity"])
+        .stdin(like_qt(&path))
+        .spawn();
+    let Ok(mut hidden) = hidden else {
+        println!("SKIPPED: no unshare(1)");
+        return;
+    };
+    if hidden.try_wait().unwrap().is_some() {
+        println!("SKIPPED: no right to a PID namespace of its own");
+    } else {
+        let mine = memory(&key);
+        assert!(!mine.create(4, AccessMode::ReadWrite));
+        assert!(mine.attach(AccessMode::ReadWrite), "{}", mine.error());
+        assert!(mine.detach());
+        assert_eq!(fs::read(&path).unwrap(), [7; 4]);
+        hidden.kill().unwrap();
+    }
+    hidden.wait().unwrap();
+    // The child of unshare(1) may live a moment longer.
+    while memory(&key).attach(AccessMode::ReadWrite) {
+        std::thread::yield_now();
+    }
+    assert_gone(&key);
+}
+
 /// While somebody is attached with qshm, there is no doubt.
 #[test]
 fn members_of_a_group_share_what_is_in_use() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
+mod accounts;
 mod in_the_way;
 mod others_dead;
 mod support;

@@ -108,6 +108,8 @@ pub fn roll(scenario: &Scenario, kills: usize) {
 fn scenario(name: &str, keys: Keys, users: &[User], behaviour: Behaviour) -> Scenario {
     let members = users.iter().map(|user| does(user, keys, behaviour));
     let mut scenario = Scenario::new(&format!("{keys:?}: {name}"), members.collect());
+    // As on tmpfs.
+    scenario.world.reuse_inodes = keys != Keys::Posix;
     if keys == Keys::OneFile {
         scenario.world.plant_directory("/run", 0, 0, 0o755);
         scenario.world.plant_directory("/run/user", 0, 0, 0o755);

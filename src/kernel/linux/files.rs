@@ -1,7 +1,6 @@
 //! Files and directories: open(2) and what goes with it.
 
 use std::ffi::CStr;
-use std::os::fd::IntoRawFd as _;
 use std::path::{Path, PathBuf};
 
 use nix::NixPath as _;
@@ -10,6 +9,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{self, AccessFlags};
 
 use super::super::{Errno, Fd, Open};
+use super::named::above_standard;
 use super::{check, proc};
 
 pub fn open(path: &Path, how: Open) -> Result<Fd, Errno> {
@@ -26,13 +26,13 @@ pub fn open(path: &Path, how: Open) -> Result<Fd, Errno> {
             Mode::from_bits_truncate(mode),
         ),
     }?;
-    Ok(fd.into_raw_fd())
+    above_standard(fd)
 }
 
 /// Opens what a link in `/proc` leads to.
 fn open_link(link: &Path) -> Result<Fd, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    Ok(nix_open(link, flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(link, flags, Mode::empty())?)
 }
 
 pub fn reopen(fd: Fd) -> Result<Fd, Errno> {

@@ -31,7 +31,23 @@ fn access(write: bool) -> OFlag {
 
 pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(path, flags, Mode::empty())?)
+}
+
+/// A descriptor that no program takes for its standard output: where that is closed, an open file
+/// gets its number.
+pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd.into_raw_fd());
+    }
+    // SAFETY: numbers only; the kernel checks the descriptor, and gives a new one.
+    check(unsafe {
+        libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_DUPFD_CLOEXEC,
+            libc::STDERR_FILENO + 1,
+        )
+    })
 }
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -40,7 +56,7 @@ pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno
         Ok(fd) => {
             finish(kernel, &fd, new)?;
             match link(&fd, path) {
-                Ok(()) => Ok(fd.into_raw_fd()),
+                Ok(()) => above_standard(fd),
                 // The directory has gone, or there is no /proc to name the file by: the attempt
                 // below tells which.
                 Err(Errno::ENOENT) => make_by_name(kernel, path, new),
@@ -60,7 +76,7 @@ fn make_by_name(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, E
     finish(kernel, &fd, new).inspect_err(|_| {
         let _ = unistd::unlink(path);
     })?;
-    Ok(fd.into_raw_fd())
+    above_standard(fd)
 }
 
 /// Gives a file without a name one.

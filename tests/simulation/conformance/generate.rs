@@ -31,11 +31,20 @@ pub const LONG: Duration = Duration::from_secs(3600);
 /// Remembers ids, also of objects that are gone.
 #[derive(Default)]
 pub struct Generator {
+    /// Mostly calls about files, and among them those of POSIX objects.
+    posix: bool,
     segments: BTreeSet<IpcId>,
     sets: BTreeSet<IpcId>,
 }
 
 impl Generator {
+    pub fn new(posix: bool) -> Self {
+        Self {
+            posix,
+            ..Self::default()
+        }
+    }
+
     pub fn learn(&mut self, world: &World) {
         self.segments.extend(world.segments.keys());
         self.sets.extend(world.sets.keys());
@@ -66,8 +75,9 @@ impl Generator {
         } else {
             process.cred
         };
-        let call = match dice.roll(6) {
-            0 => file_call(world, who, dice),
+        let kinds = if self.posix { 12 } else { 5 };
+        let call = match dice.roll(kinds) {
+            0 | 5 | 6 => file_call(world, who, dice),
             1 => self.segment_call(world, who, dice),
             2 => self.semaphore_call(dice),
             3 => range_call(world, who, dice),

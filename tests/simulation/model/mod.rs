@@ -238,19 +238,29 @@ impl World {
     pub fn is_private(&self, who: Pid, call: &Call) -> bool {
         let fd = match call {
             Call::Close(fd) => fd,
-            // A description is the same whoever keeps it.
+            // An open file is the same whoever keeps it.
             Call::Range(RangeCall::Keep(_)) => return true,
             _ => return false,
         };
-        // While it is open, its number is not given to another file.
-        if self.reuse_inodes {
-            return false;
+        let Some(handle) = self.processes[who].fds.get(fd) else {
+            return true;
+        };
+        // A mapping keeps the open file.
+        if !handle.mapped.is_empty() {
+            return true;
         }
-        let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| {
-            let kept = handle.mapped.values().any(|how| *how == Mapping::Kept);
-            kept || !handle.has_locks() && self.inodes[&handle.ino].links > 0
-        })
+        // While it is open, its number is not given to another file; and whether that of a POSIX
+        // object is open can be asked.
+        !self.reuse_inodes
+            && !handle.has_locks()
+            && self.inodes[&handle.ino].links > 0
+            && !self.is_posix(handle.ino)
+    }
+
+    /// Whether a file is where POSIX objects are.
+    fn is_posix(&self, ino: u64) -> bool {
+        let mut names = self.names.iter();
+        names.any(|(name, of)| *of == ino && name.starts_with("/dev/shm"))
     }
 
     /// Whether the call that `who` waits in can go on by itself.

@@ -81,7 +81,7 @@ fn two_strangers() {
         logic,
     );
     scenario.at_rest = clean_for_strangers(vec![user(), other], next_start(Keys::Posix));
-    search_some(&scenario, 1, FEW);
+    search(&scenario, 1);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_stranger_locks_first() {
     let mut scenario = scenario(name, Keys::Posix, &[user(), stranger.clone()], logic);
     scenario.members[1] = does(&stranger, Keys::Posix, lock_if_alone);
     scenario.at_rest = clean_for_strangers(vec![user(), stranger], next_start(Keys::Posix));
-    search_some(&scenario, 1, FEW);
+    search(&scenario, 1);
 }
 
 /// What Qt as root has left: it never removes a segment, and a kill leaves the semaphore, too.

@@ -22,10 +22,10 @@ pub fn call(world: &World, who: Pid, dice: &mut Dice) -> Call {
         return opening(dice);
     }
     let fd = dice.one_of(&fds);
-    if mapped.is_empty() || dice.chance(15) {
+    if mapped.is_empty() || dice.chance(10) {
         return mapping(world, who, fd, dice);
     }
-    match dice.roll(10) {
+    match dice.roll(14) {
         0 => {
             let name = world.name_of(who, fd).unwrap_or_else(|| path("/tmp/a"));
             Call::NamedAlone(fd, name, dice.one_of(&[Wait::No, SHORT]))
