@@ -143,7 +143,7 @@ impl World {
         let maps = self
             .visible(who, cred)
             .filter(|(_, owner, handle)| {
-                uid.is_none_or(|uid| [uid, 0].contains(owner)) && !handle.mapped.is_empty()
+                uid.is_none_or(|uid| [uid, 0].contains(owner)) && handle.is_kept()
             })
             .map(|(_, _, handle)| handle.ino);
         let mut found: Vec<u64> = maps.filter(|ino| files.contains(&(1, *ino))).collect();

@@ -48,6 +48,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Whether it is mapped to be kept, as instances do.
+    pub fn is_kept(&self) -> bool {
+        self.mapped.values().any(|how| *how == Mapping::Kept)
+    }
+
     pub fn new(ino: u64, writable: bool) -> Self {
         Self {
             ino,
