@@ -39,7 +39,8 @@ impl World {
         let mut files = shown.flat_map(|process| process.fds.values());
         let found = files.find(|handle| {
             let inode = self.inode(handle.ino);
-            inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)
+            let was_here = !handle.nameless && inode.named == named;
+            inode.links == 0 && was_here && self.file_may(who, cred, handle.ino, READ)
         });
         match found.map(|handle| handle.ino) {
             Some(ino) => number(self.new_fd(who, ino, false)),

@@ -162,7 +162,7 @@ impl World {
             return fail(Errno::EEXIST);
         }
         let ino = self.new_shared(who, cred, path, mode, group);
-        number(self.new_fd(who, ino, true))
+        number(self.new_nameless_fd(who, ino))
     }
 
     /// A new file of a mode and a group, as far as its maker may give it to that.
@@ -200,6 +200,13 @@ impl World {
             && (cred.uid != 0 || for_root)
     }
 
+    /// The descriptor of a file that was made before it had a name.
+    pub(super) fn new_nameless_fd(&mut self, who: Pid, ino: u64) -> Fd {
+        let fd = self.new_fd(who, ino, true);
+        self.processes[who].fds.get_mut(&fd).unwrap().nameless = true;
+        fd
+    }
+
     pub(super) fn new_fd(&mut self, who: Pid, ino: u64, writable: bool) -> Fd {
         let fds = &mut self.processes[who].fds;
         let fd = (3..=Fd::MAX).find(|fd| !fds.contains_key(fd)).unwrap();
@@ -212,11 +219,13 @@ impl World {
             // The link in /proc is not there.
             return fail(Errno::ENOENT);
         };
-        let ino = handle.ino;
+        let (ino, nameless) = (handle.ino, handle.nameless);
         if !self.file_may(who, cred, ino, READ) {
             return fail(Errno::EACCES);
         }
-        number(self.new_fd(who, ino, false))
+        let fd = self.new_fd(who, ino, false);
+        self.processes[who].fds.get_mut(&fd).unwrap().nameless = nameless;
+        number(fd)
     }
 
     pub(super) fn close(&mut self, who: Pid, fd: Fd) {

@@ -140,7 +140,7 @@ impl World {
         let ino = self.new_shared(who, cred, path, new.mode, new.group);
         let inode = self.inode_mut(ino);
         inode.memory = Memory::new(new.size, &new.words);
-        let fd = self.new_fd(who, ino, true);
+        let fd = self.new_nameless_fd(who, ino);
         let handle = self.processes[who].fds.get_mut(&fd).unwrap();
         handle.lock = Some(FileLock::Exclusive);
         number(fd)

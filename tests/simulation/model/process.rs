@@ -45,6 +45,8 @@ pub struct Handle {
     pub announces: Option<Arc<Path>>,
     /// A lease, which keeps others from opening the file.
     pub leased: bool,
+    /// Opened before the file had a name (`O_TMPFILE`): `/proc` never shows another one.
+    pub nameless: bool,
 }
 
 impl Handle {
@@ -62,6 +64,7 @@ impl Handle {
             mapped: BTreeMap::new(),
             announces: None,
             leased: false,
+            nameless: false,
         }
     }
 
