@@ -67,11 +67,15 @@ impl Silence {
             let signal = signal.assume_init();
             let mut before = MaybeUninit::zeroed();
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signal, before.as_mut_ptr());
+            let before = before.assume_init();
+            // Only one that was blocked can have been there before.
             let mut pending = MaybeUninit::zeroed();
-            libc::sigpending(pending.as_mut_ptr());
+            if libc::sigismember(&raw const before, HARMLESS) == 1 {
+                libc::sigpending(pending.as_mut_ptr());
+            }
             Silence {
                 signal,
-                before: before.assume_init(),
+                before,
                 pending: libc::sigismember(pending.as_ptr(), HARMLESS) == 1,
             }
         }
