@@ -265,10 +265,10 @@ pub trait Kernel: Clone + Evidence {
 
     /// unlink(2) of the file that `fd` is, and that nobody else has open, under a lease: whoever
     /// opens it meanwhile waits, and then finds a file without content instead of a segment of its
-    /// own. A kernel without leases just removes it.
+    /// own.
     ///
     /// # Errors
-    /// `EAGAIN`: somebody else has it open.
+    /// `EAGAIN`: somebody else has it open, or this process may not ask.
     fn named_unlink(&self, _fd: Fd, path: &Path) -> Result<(), Errno> {
         self.unlink(path)
     }

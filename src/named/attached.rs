@@ -158,7 +158,13 @@ impl Attached {
             return Left::Others(semaphore);
         };
         let beside = semaphore.is_some() || semaphore::is_there(actor, &self.place);
-        if !enter::is_abandoned(actor, &self.place, &file, beside) {
+        // Without a semaphore Qt's processes can't take turns: what the removal finds is enough.
+        let in_use = if beside {
+            !enter::is_abandoned(actor, &self.place, &file, true)
+        } else {
+            !file.locked(ATTACHED).is_ok_and(|by| by.is_none())
+        };
+        if in_use {
             return Left::Others(semaphore);
         }
         if file.unlink_unused(&self.place) == Err(Errno::EAGAIN) {

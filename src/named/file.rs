@@ -228,6 +228,9 @@ impl<K: Kernel> File<K> {
     /// # Errors
     /// `EAGAIN`: somebody has.
     pub fn unlink_unused(&self, place: &Place) -> Result<(), Errno> {
+        if place.directory.is_some() {
+            return self.kernel.unlink(&self.path);
+        }
         match self.kernel.named_unlink(self.fd, &self.path) {
             // It may be one of ours, who only looks.
             Err(Errno::EAGAIN) if self.others(place) == Others::None => {

@@ -53,11 +53,11 @@ impl Unheard {
         // SAFETY: reads one set and writes two others, all of which live here.
         unsafe {
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const signal, &raw mut mask);
-            libc::sigpending(&raw mut pending);
-            Ok(Self {
-                mask,
-                pending: libc::sigismember(&raw const pending, SIGNAL) == 1,
-            })
+            // Only one that was blocked can have been there before.
+            let pending = libc::sigismember(&raw const mask, SIGNAL) == 1
+                && libc::sigpending(&raw mut pending) == 0
+                && libc::sigismember(&raw const pending, SIGNAL) == 1;
+            Ok(Self { mask, pending })
         }
     }
 }

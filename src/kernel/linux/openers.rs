@@ -94,7 +94,10 @@ pub fn open_locked(kernel: Linux, path: &Path, write: bool, wait: Wait) -> Resul
             let locked = kernel.flock(fd, FileLock::Exclusive, Wait::No);
             locked.map(|()| fd).inspect_err(|_| kernel.close(fd))
         });
-        announce(Announcements::take_back);
+        // Otherwise it ends with the directory's descriptor.
+        if matches!(opened, Err(Errno::EAGAIN)) {
+            announce(Announcements::take_back);
+        }
         opened
     };
     asked_again(wait, attempt)
@@ -140,10 +143,5 @@ pub fn unlink(fd: Fd, path: &Path) -> Result<(), Errno> {
         let _ = named::resize(fd, 0);
         Ok(())
     };
-    match under_lease(fd, act) {
-        Ok(removed) => removed,
-        Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
-        // No lease is to be had here.
-        Err(_) => unistd::unlink(path),
-    }
+    under_lease(fd, act).map_err(|_| Errno::EAGAIN)?
 }
