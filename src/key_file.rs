@@ -359,7 +359,12 @@ pub(crate) fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<File
 
 /// A file that could not be opened: in the way if it is there, else a failure of the system.
 /// `None`: it was in the way and is not there any more.
-fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Option<Trouble> {
+pub(crate) fn refused<K: Kernel>(
+    actor: &Actor<K>,
+    path: &Path,
+    step: Step,
+    errno: Errno,
+) -> Option<Trouble> {
     let fault = match errno {
         Errno::ELOOP => FileFault::Link,
         Errno::EACCES | Errno::EPERM => FileFault::Unreadable,

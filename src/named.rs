@@ -27,13 +27,15 @@ mod links;
 pub(crate) mod lock;
 mod look;
 mod own_slots;
+mod resolve;
 mod semaphore;
 mod slots;
 mod word;
 mod words;
 
 pub(crate) use attached::{Attached, Created, Found, Left};
-pub(crate) use handle::Handle;
+pub(crate) use handle::{Handle, OpenHandle};
 pub(crate) use inquiry::Inquiry;
-pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
+pub(crate) use resolve::{refused, resolve};
+pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside};
 pub(crate) use words::explain;

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
 use crate::kernel::{Kernel, Linux};
 use crate::key::{self, Key, NativeKey};
-use crate::named;
+use crate::named::{self, OpenHandle};
 use crate::notes::{self, Guard};
 use crate::options::{self, Dialect, OptionsUpdate};
 use crate::place::Places;
@@ -28,7 +28,6 @@ use chosen::Chosen;
 pub(crate) use failing::detail;
 use failing::{fail, fail_by};
 use lock::LockKey;
-use named_lock::NamedLock;
 
 /// How the memory is attached: `QSharedMemory::AccessMode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub struct SharedMemory<K: Kernel = Linux> {
     size: AtomicUsize,
     semaphore: AtomicI32,
     /// The same of a POSIX semaphore.
-    named_lock: NamedLock,
+    named_lock: OpenHandle,
     /// The process that is between lock() and unlock() by this object; 0 if none. A forked child
     /// is not.
     locked_by: AtomicI32,
@@ -133,7 +132,7 @@ impl<K: Kernel> SharedMemory<K> {
             data: AtomicUsize::new(0),
             size: AtomicUsize::new(0),
             semaphore: AtomicI32::new(NONE),
-            named_lock: NamedLock::new(),
+            named_lock: OpenHandle::default(),
             locked_by: AtomicI32::new(0),
         }
     }

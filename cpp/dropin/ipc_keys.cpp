@@ -29,6 +29,9 @@ QNativeIpcKey platformSafeKey(const QString &key, QNativeIpcKey::Type type)
         return QNativeIpcKey(QString(), type);
     if (type == QNativeIpcKey::Type::PosixRealtime)
         return QNativeIpcKey(QLatin1Char('/') + key, type);
+    // A path is one already.
+    if (key.startsWith(QLatin1Char('/')))
+        return QNativeIpcKey(key, type);
     const QString directory = QStandardPaths::writableLocation(QStandardPaths::RuntimeLocation);
     return QNativeIpcKey(directory + QLatin1Char('/') + key, type);
 }

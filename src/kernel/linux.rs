@@ -8,6 +8,7 @@
 mod as_user;
 mod files;
 mod fork_window;
+mod leases;
 mod lock_table;
 mod locks;
 mod named;
@@ -257,6 +258,10 @@ impl Kernel for Linux {
 
     fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
         openers::alone(fd, path, wait)
+    }
+
+    fn named_unlink(&self, fd: Fd, path: &Path) -> Result<(), Errno> {
+        openers::unlink(fd, path)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {

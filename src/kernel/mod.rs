@@ -252,6 +252,16 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
+    /// unlink(2) of the file that `fd` is, and that nobody else has open, under a lease: whoever
+    /// opens it meanwhile waits, and then finds a file without content instead of a segment of its
+    /// own. A kernel without leases just removes it.
+    ///
+    /// # Errors
+    /// `EAGAIN`: somebody else has it open.
+    fn named_unlink(&self, _fd: Fd, path: &Path) -> Result<(), Errno> {
+        self.unlink(path)
+    }
+
     /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.
     fn is_mapped(&self, _file: &FileStat) -> bool {
         false

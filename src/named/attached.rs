@@ -3,6 +3,7 @@
 use crate::actor::Actor;
 use crate::kernel::{Errno, FileLock, FileStat, Kernel, Wait};
 use crate::notes;
+use crate::options::Leftover;
 use crate::place::{Place, Places};
 use crate::trouble::{Obstacle, Step, Trouble};
 
@@ -134,8 +135,15 @@ impl Attached {
         // takes it for what a crash left. Who keeps others from ending is not waited for as long
         // as somebody else is attached.
         let path = &self.place.segment;
-        let locked = File::lock_now(actor, path, Step::Segment);
+        // For writing, where it may be removed.
+        let euid = kernel.geteuid();
+        let write = euid == 0 || euid == self.stat.uid;
+        let locked = File::lock_now(actor, path, write, Step::Segment);
         kernel.unmap(self.address, self.size);
+        // As Qt does it, which never removes one.
+        if actor.options.leftover == Leftover::Keep {
+            return Left::Others(semaphore);
+        }
         let file = match locked {
             Ok(file) => file,
             Err(Trouble::Busy(_)) if self.has_others(kernel) => return Left::Others(semaphore),
@@ -149,7 +157,9 @@ impl Attached {
         if !enter::is_abandoned(actor, &self.place, &file, beside) {
             return Left::Others(semaphore);
         }
-        file.unlink();
+        if file.unlink_unused(&self.place) == Err(Errno::EAGAIN) {
+            return Left::Others(semaphore);
+        }
         drop(file);
         let page = if let Some(semaphore) = semaphore {
             semaphore.close(actor)

@@ -259,7 +259,7 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 /// Whether processes of real Qt use a segment that our identity may not use, or somebody is at work
 /// on it: then it may be gone the next moment, but who makes a new one looks aside after that.
 fn is_in_other_hands<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
-    match File::lock_now(actor, &place.segment, Step::Segment) {
+    match File::lock_now(actor, &place.segment, false, Step::Segment) {
         Ok(Some(file)) => file.others(place) != Others::None,
         Ok(None) => false,
         Err(_) => true,
@@ -309,7 +309,7 @@ fn clear_leftover<K: Kernel>(
         // A process of real Qt was just making it.
         return Err(Trouble::Changed);
     }
-    match actor.kernel.unlink(&file.path) {
+    match file.unlink_unused(place) {
         Ok(()) => {
             let text = format!(
                 "cleared a segment that nobody is attached to: {} (owner uid {})",
@@ -320,6 +320,7 @@ fn clear_leftover<K: Kernel>(
             Ok(())
         }
         Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::EAGAIN) => Err(Trouble::Changed),
         Err(_) => {
             let stat = Some(file.stat);
             let obstacle = Obstacle::file(&file.path, FileFault::Foreign, stat);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::actor::Actor;
 use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Range, Wait};
-use crate::key_file::fault;
+use crate::key_file::{fault, refused};
 use crate::place::Place;
-use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+use crate::trouble::{Obstacle, Step, Trouble};
 
 use super::links;
 
@@ -53,12 +53,17 @@ impl<K: Kernel> File<K> {
         Self::lock_waiting(actor, path, write, step, wait)
     }
 
-    /// The same, for reading, if the lock is free.
+    /// The same, if the lock is free.
     ///
     /// # Errors
     /// [`Trouble::Busy`]: it is not.
-    pub fn lock_now(actor: &Actor<K>, path: &Path, step: Step) -> Result<Option<Self>, Trouble> {
-        Self::lock_waiting(actor, path, false, step, Wait::No)
+    pub fn lock_now(
+        actor: &Actor<K>,
+        path: &Path,
+        write: bool,
+        step: Step,
+    ) -> Result<Option<Self>, Trouble> {
+        Self::lock_waiting(actor, path, write, step, Wait::No)
     }
 
     fn lock_waiting(
@@ -208,6 +213,20 @@ impl<K: Kernel> File<K> {
         let _ = self.kernel.unlink(&self.path);
     }
 
+    /// Removes a segment's file that nobody uses, unless somebody has come meanwhile.
+    ///
+    /// # Errors
+    /// `EAGAIN`: somebody has.
+    pub fn unlink_unused(&self, place: &Place) -> Result<(), Errno> {
+        match self.kernel.named_unlink(self.fd, &self.path) {
+            // It may be one of ours, who only looks.
+            Err(Errno::EAGAIN) if self.others(place) == Others::None => {
+                self.kernel.unlink(&self.path)
+            }
+            answer => answer,
+        }
+    }
+
     /// Gives the lifecycle lock back.
     pub fn release(&self) {
         let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
@@ -241,21 +260,5 @@ pub(crate) fn perm_of(stat: &FileStat) -> IpcPerm {
         cuid: stat.uid,
         cgid: stat.gid,
         mode: stat.mode & 0o777,
-    }
-}
-
-/// A file that could not be opened: in the way if it is there, else a failure of the system.
-/// `None`: it was in the way and is not there any more.
-fn refused<K: Kernel>(actor: &Actor<K>, path: &Path, step: Step, errno: Errno) -> Option<Trouble> {
-    let fault = match errno {
-        Errno::ELOOP => FileFault::Link,
-        Errno::EACCES | Errno::EPERM => FileFault::Unreadable,
-        Errno::ENXIO | Errno::ENODEV | Errno::EISDIR => FileFault::NotPlain,
-        _ => return Some(Trouble::system(step, errno, path)),
-    };
-    match actor.kernel.lstat(path) {
-        Ok(stat) => Some(Trouble::InTheWay(Obstacle::file(path, fault, Some(stat)))),
-        Err(Errno::ENOENT) => None,
-        Err(_) => Some(Trouble::system(step, errno, path)),
     }
 }

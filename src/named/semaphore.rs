@@ -12,8 +12,7 @@ use std::time::Duration;
 use crate::actor::Actor;
 use crate::kernel::{Errno, Fd, FileStat, Kernel};
 use crate::notes;
-use crate::options::InTheWay;
-use crate::place::{Place, Places};
+use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 use super::counter;
@@ -256,7 +255,7 @@ impl<K: Kernel> Drop for Semaphore<K> {
     }
 }
 
-fn path_of(place: &Place) -> &Path {
+pub(super) fn path_of(place: &Place) -> &Path {
     place.semaphore.as_deref().unwrap_or(&place.segment)
 }
 
@@ -374,76 +373,4 @@ pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
             file.unlink();
         }
     }
-}
-
-/// Opens the machine-wide semaphore, or the one aside: where that is in use, or where what stands
-/// at the machine-wide place belongs to somebody else.
-///
-/// As for segments, each first makes visible that it uses its place, then looks at the other: so
-/// no two processes of one identity use different ones.
-pub(crate) fn resolve<K: Kernel>(
-    actor: &Actor<K>,
-    places: &Places,
-    role: Role,
-    page: Option<usize>,
-) -> Result<Semaphore<K>, Trouble> {
-    for _ in 0..ATTEMPTS {
-        match Semaphore::open(actor, &places.machine, role, page) {
-            Ok(semaphore) => {
-                if !is_in_use(actor, &places.aside) {
-                    return Ok(semaphore);
-                }
-                let page = semaphore.close(actor);
-                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
-                say("others of ours are there", &places.aside);
-                return Ok(semaphore);
-            }
-            Err(Trouble::InTheWay(in_the_way)) => {
-                if actor.options.in_the_way == InTheWay::Fail {
-                    return Err(Trouble::InTheWay(in_the_way));
-                }
-                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
-                if is_barred(actor, &places.machine) {
-                    say(&in_the_way.to_string(), &places.aside);
-                    return Ok(semaphore);
-                }
-                semaphore.close(actor);
-            }
-            Err(trouble) => return Err(trouble),
-        }
-    }
-    Err(Trouble::Busy(places.machine.segment.to_path_buf()))
-}
-
-/// Says in the log that a semaphore is not the one that others of the key use.
-fn say(why: &str, aside: &Place) {
-    let text = format!("{why}; stepped aside to {}", path_of(aside).display());
-    notes::warn(notes::QSHM, text);
-}
-
-/// Whether our identity may not use what is at a place.
-fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
-    match File::lock(actor, path_of(place), true, Step::Semaphore) {
-        Ok(Some(file)) => !actor.may_use(&perm_of(&file.stat), 0o6),
-        Ok(None) => false,
-        Err(trouble) => matches!(trouble, Trouble::InTheWay(_)),
-    }
-}
-
-/// Whether a process of ours uses the semaphore, or the segment, of a place. What a crash left
-/// there is cleared.
-fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
-    if !place.is_there(actor).unwrap_or(false) {
-        return false;
-    }
-    let used = |path: &Path, range| match File::lock(actor, path, false, Step::Semaphore) {
-        Ok(Some(file)) => file.locked(range).is_ok_and(|by| by.is_some()),
-        _ => false,
-    };
-    if used(&place.segment, super::look::ATTACHED) || used(path_of(place), slots::ALL) {
-        return true;
-    }
-    clear(actor, place);
-    place.remove_directory(actor);
-    false
 }

@@ -1,7 +1,5 @@
 //! The lock of a [`SharedMemory`] with a POSIX key.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
-
 use crate::actor::Actor;
 use crate::kernel::{Kernel, Wait};
 use crate::named::lock::{self, Taken};
@@ -12,30 +10,6 @@ use crate::texts::{self, Call};
 
 use super::lock::{LockKey, PATIENCE};
 use super::{AccessMode, Segment, SharedMemory, detail, fail, fail_by};
-
-/// Where the semaphore is, beside the object's state: lock() and unlock() need no more.
-#[derive(Debug)]
-pub(super) struct NamedLock {
-    handle: AtomicU64,
-    /// The process that opened it. A forked child has not got what it mapped.
-    pid: AtomicI32,
-}
-
-impl NamedLock {
-    pub fn new() -> Self {
-        NamedLock {
-            handle: AtomicU64::new(0),
-            pid: AtomicI32::new(0),
-        }
-    }
-
-    /// The open semaphore, if it is this process's.
-    #[inline]
-    pub fn of(&self, pid: i32) -> Option<Handle> {
-        let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
-        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
-    }
-}
 
 /// The semaphore itself.
 #[derive(Debug)]
@@ -76,6 +50,9 @@ impl<K: Kernel> SharedMemory<K> {
         size: usize,
         mode: AccessMode,
     ) -> bool {
+        if let Some(trouble) = named::refused(actor, places) {
+            return fail_by(state, actor, &trouble, Call::Create);
+        }
         match Attached::create(actor, places, size, mode == AccessMode::ReadOnly) {
             Ok(Created::New(attached)) => {
                 self.enter(state, Segment::Posix(attached));
@@ -93,6 +70,9 @@ impl<K: Kernel> SharedMemory<K> {
         places: &Places,
         mode: AccessMode,
     ) -> bool {
+        if let Some(trouble) = named::refused(actor, places) {
+            return fail_by(state, actor, &trouble, Call::Attach);
+        }
         match Attached::attach(actor, places, mode == AccessMode::ReadOnly) {
             Ok(Found::Segment(attached)) => {
                 self.enter(state, Segment::Posix(attached));
@@ -126,7 +106,7 @@ impl<K: Kernel> SharedMemory<K> {
         match attached.detach(actor, semaphore) {
             Left::Others(semaphore) => state.named.semaphore = semaphore,
             Left::Nothing(page) => {
-                self.named_lock.handle.store(0, Ordering::Release);
+                self.named_lock.clear();
                 self.keep_page(state, page);
             }
         }
@@ -138,7 +118,7 @@ impl<K: Kernel> SharedMemory<K> {
             self.give_named_back(state, handle);
         }
         if let Some(semaphore) = state.named.semaphore.take() {
-            self.named_lock.handle.store(0, Ordering::Release);
+            self.named_lock.clear();
             let page = semaphore.close(actor);
             self.keep_page(state, page);
         }
@@ -242,10 +222,7 @@ impl<K: Kernel> SharedMemory<K> {
                 let handle = semaphore.handle();
                 state.named.page = None;
                 state.named.semaphore = Some(semaphore);
-                self.named_lock.pid.store(pid, Ordering::Relaxed);
-                self.named_lock
-                    .handle
-                    .store(handle.raw(), Ordering::Release);
+                self.named_lock.set(pid, handle);
                 Some(handle)
             }
             Err(trouble) => {

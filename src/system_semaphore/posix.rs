@@ -1,11 +1,11 @@
 //! A [`SystemSemaphore`] with a POSIX key.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::Error;
 use crate::kernel::{Errno, Kernel, Wait};
 use crate::key::NameFault;
-use crate::named::{self, Handle, Inquiry, Role, counter};
+use crate::named::{self, Handle, Inquiry, OpenHandle, Role, counter};
 use crate::shared_memory::detail;
 use crate::texts;
 
@@ -14,9 +14,7 @@ use super::{ATTEMPTS, Chosen, SystemSemaphore};
 /// Where the semaphore is, beside the object's state.
 #[derive(Debug)]
 pub(super) struct Named {
-    handle: AtomicU64,
-    /// The process that opened it. A forked child has not got what it mapped.
-    pid: AtomicI32,
+    open: OpenHandle,
     /// Whether the object may have an error to clear.
     failed: AtomicBool,
 }
@@ -24,8 +22,7 @@ pub(super) struct Named {
 impl Named {
     pub fn new() -> Self {
         Named {
-            handle: AtomicU64::new(0),
-            pid: AtomicI32::new(0),
+            open: OpenHandle::default(),
             failed: AtomicBool::new(true),
         }
     }
@@ -33,11 +30,6 @@ impl Named {
     /// To be told of every error.
     pub fn fail(&self) {
         self.failed.store(true, Ordering::Release);
-    }
-
-    fn of(&self, pid: i32) -> Option<Handle> {
-        let handle = Handle::from_raw(self.handle.load(Ordering::Acquire))?;
-        (self.pid.load(Ordering::Relaxed) == pid).then_some(handle)
     }
 }
 
@@ -65,7 +57,7 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     fn add_at_once(&self, delta: i32) -> bool {
-        let Some(handle) = self.named.of(self.kernel.getpid()) else {
+        let Some(handle) = self.named.open.of(self.kernel.getpid()) else {
             return false;
         };
         let done = counter::try_add(&self.kernel, handle, delta);
@@ -87,7 +79,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                 if !state.key.is_posix() || state.key.is_empty() {
                     return None;
                 }
-                let handle = match self.named.of(pid) {
+                let handle = match self.named.open.of(pid) {
                     Some(handle) => handle,
                     None => match self.open_posix(&mut state, false) {
                         Some(handle) => handle,
@@ -99,7 +91,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                 };
                 (handle, semaphore.inquiry())
             };
-            let still_ours = || self.named.of(pid) == Some(handle);
+            let still_ours = || self.named.open.of(pid) == Some(handle);
             let answer = act(&self.kernel, handle, &inquiry, &mut { still_ours });
             if !still_ours() {
                 continue;
@@ -147,8 +139,7 @@ impl<K: Kernel> SystemSemaphore<K> {
             Ok(semaphore) => {
                 let handle = semaphore.handle();
                 state.posix = Some(semaphore);
-                self.named.pid.store(pid, Ordering::Relaxed);
-                self.named.handle.store(handle.raw(), Ordering::Release);
+                self.named.open.set(pid, handle);
                 Some(handle)
             }
             Err(trouble) => {
@@ -161,7 +152,7 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     pub(super) fn close_posix(&self, state: &mut super::State<K>) {
         if let Some(semaphore) = state.posix.take() {
-            self.named.handle.store(0, Ordering::Release);
+            self.named.open.clear();
             let actor = self.actor(state);
             semaphore.close(&actor);
         }

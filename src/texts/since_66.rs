@@ -59,7 +59,12 @@ pub(crate) fn no_key_66() -> Error {
 
 /// A failed call of a semaphore.
 pub(crate) fn of_semaphore_call(errno: Errno, function: &'static str) -> Error {
-    system(errno, function)
+    match errno {
+        Errno::ENOENT => {
+            Error::new(ErrorKind::NotFound, "%1: does not exist", function).with_errno(errno as i32)
+        }
+        errno => system(errno, function),
+    }
 }
 
 /// A failed semop(2) of a `QSystemSemaphore`.
@@ -146,5 +151,5 @@ pub(crate) fn of_segment_66(trouble: &Trouble, call: Call, posix: bool) -> Error
 
 /// What Qt would say of this trouble of a semaphore.
 pub(crate) fn of_semaphore_66(trouble: &Trouble) -> Error {
-    trouble_of_semaphore(trouble, system, "%1: unknown error: %2")
+    trouble_of_semaphore(trouble, of_semaphore_call, "%1: unknown error: %2")
 }

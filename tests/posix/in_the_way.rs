@@ -6,10 +6,11 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, cho
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use qshm::key::{KeyType, NativeKey};
-use qshm::{Access, AccessMode, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
+use qshm::{Access, AccessMode, Leftover, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
 
 use crate::support::{
     alone, assert_gone, child, ends_well, files, hear, key, kill_and_wait, memory, say, semaphore,
@@ -61,9 +62,17 @@ fn goes(user: &[String], key: &NativeKey, environment: &[(&str, &str)], steps: &
     assert!(output.status.success(), "{steps}: {text}");
 }
 
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_signal(_: i32) {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
 #[test]
 #[ignore = "the program that the tests below start as one user or the other"]
 fn steps() {
+    // SAFETY: the handler only counts.
+    unsafe { nix::libc::signal(nix::libc::SIGURG, count_signal as *const () as usize) };
     let name = std::env::var_os(KEY).unwrap();
     let key = NativeKey::new(KeyType::Posix, name.into(), false);
     let mine = memory(&key);
@@ -82,6 +91,8 @@ fn steps() {
             "create" => act_on(&mine, mine.create(4, AccessMode::ReadWrite)),
             "attach" => act_on(&mine, mine.attach(AccessMode::ReadWrite)),
             "attach again" => act_on(&second, second.attach(AccessMode::ReadWrite)),
+            "detach" => act_on(&mine, mine.detach()),
+            "signals" => SIGNALS.load(Ordering::Relaxed).to_string(),
             "lock" => act_on(&mine, mine.lock()),
             "unlock" => act_on(&mine, mine.unlock()),
             "modes" => {
@@ -318,6 +329,102 @@ fn root_without_capabilities_sees_who_uses_a_file() {
     assert_eq!(fs::read(&path).unwrap(), [7; 4]);
     kill_and_wait(qt);
     goes(&few, &key, &sudo, "attach: doesn't exist");
+    assert_gone(&key);
+}
+
+/// A program that would rather not start than have a lock of its own.
+#[test]
+fn somebody_elses_semaphore_alone_stops_who_wants_to_fail() {
+    let _alone = alone();
+    if !is_root() {
+        return;
+    }
+    let key = key("fail");
+    let [_, path] = files(&key);
+    fs::write(&path, [0; 32]).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let fail = [("QSHM_IN_THE_WAY", "fail")];
+    let steps = "create: permission denied, attach: permission denied";
+    goes(&user(ALICE, &[]), &key, &fail, steps);
+    goes(&user(ALICE, &[]), &key, &[], "create, lock, unlock");
+    fs::remove_file(&path).unwrap();
+    assert_gone(&key);
+}
+
+/// `QSHM_LEFTOVER=keep`: Qt removes no segment.
+#[test]
+fn what_is_to_be_kept_stays() {
+    let _alone = alone();
+    let key = key("keep");
+    let [path, _] = files(&key);
+    let mine = memory(&key);
+    mine.set_options(OptionsUpdate {
+        leftover: Some(Leftover::Keep),
+        ..OptionsUpdate::default()
+    });
+    assert!(mine.create(4, AccessMode::ReadWrite));
+    assert!(mine.lock() && mine.unlock() && mine.detach());
+    assert!(path.exists());
+    assert!(mine.attach(AccessMode::ReadWrite) && mine.detach());
+    drop(mine);
+    assert!(!memory(&key).attach(AccessMode::ReadWrite));
+    assert_gone(&key);
+}
+
+#[cfg(target_arch = "x86_64")]
+const UNLINK: i64 = nix::libc::SYS_unlink;
+#[cfg(not(target_arch = "x86_64"))]
+const UNLINK: i64 = nix::libc::SYS_unlinkat;
+
+/// Who opens the segment in the moment of its removal gets no segment of its own.
+#[test]
+fn nobody_gets_a_segment_that_is_being_removed() {
+    let _alone = alone();
+    let key = key("removed");
+    let [path, _] = files(&key);
+    let delayed = Command::new("strace")
+        .args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=unlink,unlinkat",
+        ])
+        .args(["-e", "inject=unlink,unlinkat:delay_enter=400000:when=1"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "in_the_way::steps", "--ignored", "--nocapture"])
+        // Whom the lease was for hears of it, and not the application.
+        .env(STEPS, "create, detach, signals: 0")
+        .env(KEY, key.name())
+        .spawn();
+    let Ok(mut delayed) = delayed else {
+        println!("SKIPPED: no strace(1)");
+        return;
+    };
+    // Its thread that is in unlink(2).
+    let tracing = format!("/proc/{0}/task/{0}/children", delayed.id());
+    let unlinks = || {
+        let children = fs::read_to_string(&tracing).unwrap_or_default();
+        let threads = children
+            .split_whitespace()
+            .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok());
+        let mut calls = threads
+            .flatten()
+            .flatten()
+            .filter_map(|thread| fs::read_to_string(thread.path().join("syscall")).ok());
+        let number = format!("{UNLINK} ");
+        calls.any(|call| call.starts_with(&number))
+    };
+    while !unlinks() {
+        assert!(delayed.try_wait().unwrap().is_none(), "it has not unlinked");
+        std::thread::yield_now();
+    }
+    let opened = File::options().read(true).write(true).open(&path);
+    // Either it was gone, or it is nothing.
+    let size = opened.map_or(0, |file| file.metadata().unwrap().len());
+    assert_eq!(size, 0);
+    assert!(delayed.wait().unwrap().success());
     assert_gone(&key);
 }
 

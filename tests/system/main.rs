@@ -16,6 +16,7 @@ mod support;
 
 mod calls;
 mod demo_cases;
+mod exports;
 mod faults;
 mod field_uses;
 mod hostile;

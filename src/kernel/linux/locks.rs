@@ -1,4 +1,4 @@
-//! Locks of open files: flock(2), ranges by fcntl(2) `F_OFD_SETLK`, and leases.
+//! Locks of open files: flock(2), and ranges by fcntl(2) `F_OFD_SETLK`.
 
 use super::super::{Errno, Fd, FileLock, Range, Wait};
 use super::check;
@@ -65,20 +65,4 @@ pub fn range_holder(fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
         length => length as u64,
     };
     Ok(Some(Range { start, length }))
-}
-
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
-pub fn lease(fd: Fd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
 }

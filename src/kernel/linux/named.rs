@@ -119,7 +119,7 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     Ok(())
 }
 
-fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)

@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use nix::unistd;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, Range, Wait};
-use super::locks::{lease, range_holder, range_lock};
+use super::leases::{lease, under_lease};
+use super::locks::{range_holder, range_lock};
 use super::waiting::asked_again;
 use super::{Linux, named};
 
@@ -127,4 +129,21 @@ pub fn alone(fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
         times += 1;
     }
     Ok(false)
+}
+
+/// Removes a file that nobody else has open; see
+/// [`named_unlink`](super::super::Kernel::named_unlink).
+pub fn unlink(fd: Fd, path: &Path) -> Result<(), Errno> {
+    let act = || {
+        unistd::unlink(path)?;
+        // Of a file that is open for reading alone the content stays, for whoever waits.
+        let _ = named::resize(fd, 0);
+        Ok(())
+    };
+    match under_lease(fd, act) {
+        Ok(removed) => removed,
+        Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+        // No lease is to be had here.
+        Err(_) => unistd::unlink(path),
+    }
 }
