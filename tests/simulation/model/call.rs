@@ -149,8 +149,9 @@ impl Call {
             | Call::NamedMake(path, _)
             | Call::Vanish(path)
             | Call::Chmod(path, _)
-            | Call::Range(RangeCall::Version(path))
-            | Call::Range(RangeCall::Open(path, _)) => vec![Name::Path(path)],
+            | Call::Range(RangeCall::Version(path) | RangeCall::Open(path, _)) => {
+                vec![Name::Path(path)]
+            }
             Call::Reopen(fd)
             | Call::Close(fd)
             | Call::Fstat(fd)
