@@ -150,10 +150,9 @@ pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
         // SAFETY: numbers only; the kernel checks the descriptor.
         match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
             Ok(_) if begin + piece < length => begin += piece,
-            Ok(_) => break,
             Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
-            // Not on this file system.
-            Err(Errno::EOPNOTSUPP) => break,
+            // All of it, or not on this file system.
+            Ok(_) | Err(Errno::EOPNOTSUPP) => break,
             Err(errno) => return Err(errno),
         }
     }
