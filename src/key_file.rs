@@ -317,11 +317,29 @@ impl<K: Kernel> KeyFile<K> {
 
     /// Removes the file from its path, under its lock, unless somebody did so before, and if it
     /// has never held anything: a native key may be any file.
+    ///
+    /// A file that leads to two objects is only removed through the semaphore's view of it, see
+    /// [`crate::semaphore::clear`].
     pub fn unlink(&self) {
-        let linked = || self.kernel.fstat(self.fd).is_ok_and(|now| now.links > 0);
-        if self.stat.size == 0 && !self.deleted && linked() && !self.leads_to_another() {
-            let _ = self.kernel.unlink(&self.path);
+        self.unlink_under(false);
+    }
+
+    /// The same; `lifecycle`: this process has the file's lifecycle lock, too.
+    pub fn unlink_under(&self, lifecycle: bool) {
+        if self.stat.size > 0 || self.deleted || !self.is_linked() {
+            return;
         }
+        match self.sharing {
+            Sharing::No => {
+                let _ = self.kernel.unlink(&self.path);
+            }
+            Sharing::ForSegment(_) => {}
+            Sharing::ForSemaphore(_) => self.unlink_shared(lifecycle),
+        }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.kernel.fstat(self.fd).is_ok_and(|now| now.links > 0)
     }
 }
 

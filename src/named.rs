@@ -7,16 +7,25 @@
 //! mapping is gone, however it went.
 //!
 //! Processes of real Qt have no such lock. Whether one of them uses a file that nobody of ours
-//! does is asked of the kernel, which knows how often a file is open (`F_SETLEASE`), and, where
-//! somebody has it open, of the processes' maps.
+//! does is asked of the kernel, which knows how often a file is open (`F_SETLEASE`): it counts the
+//! hidden ones too, and costs the same however many processes there are. Those of ours who have a
+//! file open only to look at it say so (`glance`).
+//!
+//! Only a file's owner and root may ask that. Where the policy shares, another user finds a file
+//! that nobody of ours uses, and can't know whether somebody else does: it is kept as it is, and
+//! stepped aside of.
 
 mod attached;
 pub(crate) mod counter;
 mod enter;
 mod file;
+mod glance;
 mod handle;
+mod inquiry;
+mod links;
 pub(crate) mod lock;
 mod look;
+mod own_slots;
 mod semaphore;
 mod slots;
 mod word;
@@ -24,5 +33,6 @@ mod words;
 
 pub(crate) use attached::{Attached, Created, Found, Left};
 pub(crate) use handle::Handle;
+pub(crate) use inquiry::Inquiry;
 pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
 pub(crate) use words::explain;

@@ -20,7 +20,7 @@ use crate::key_file::{KeyFile, Make};
 use crate::place::Place;
 use crate::trouble::{Obstacle, Step, Trouble};
 
-pub(crate) use closing::clear;
+pub(crate) use closing::{Clear, clear, remove_key_file};
 pub(crate) use courtesy::{courtesy, courtesy_of, end_courtesy};
 pub(crate) use resolve::resolve;
 

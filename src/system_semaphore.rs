@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
 use crate::key::{self, Key, KeyType, NativeKey};
+use crate::named;
 use crate::notes::Guard;
 use crate::options::{self, Dialect, OptionsUpdate};
 use crate::place::Places;
@@ -111,7 +112,7 @@ struct State<K: Kernel> {
     key: Chosen,
     initial: i32,
     semaphore: Option<Semaphore<K>>,
-    posix: posix::State<K>,
+    posix: Option<named::Semaphore<K>>,
     error: Error,
 }
 
@@ -140,7 +141,7 @@ impl<K: Kernel> SystemSemaphore<K> {
                 key: Chosen::Key(Key::null()),
                 initial: 0,
                 semaphore: None,
-                posix: posix::State::new(),
+                posix: None,
                 error: Error::none(),
             }),
             id: AtomicI32::new(NONE),
@@ -360,7 +361,6 @@ impl<K: Kernel> Drop for SystemSemaphore<K> {
     fn drop(&mut self) {
         let mut state = self.state();
         self.close(&mut state);
-        state.posix.end(&self.kernel);
     }
 }
 

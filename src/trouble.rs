@@ -62,6 +62,8 @@ pub(crate) enum FileFault {
     Foreign,
     /// May not be opened.
     Unreadable,
+    /// Another user's, who shares it with us, and maybe in use: only its owner and root can tell.
+    InDoubt,
 }
 
 /// Something of a key that we may not use.
@@ -108,6 +110,7 @@ impl fmt::Display for Obstacle {
                     FileFault::HardLinks => "has other hard links",
                     FileFault::Foreign => "belongs to somebody else",
                     FileFault::Unreadable => "may not be opened",
+                    FileFault::InDoubt => "may be in use, which only its owner can tell",
                 };
                 write!(f, "{} {what}", path.display())?;
                 stat.map_or(Ok(()), |stat| {

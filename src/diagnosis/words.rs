@@ -155,6 +155,7 @@ fn fault_words(fault: FileFault) -> &'static str {
         FileFault::HardLinks => "has other hard links",
         FileFault::Foreign => "is not ours",
         FileFault::Unreadable => "may not be opened",
+        FileFault::InDoubt => "may be in use, which only its owner and root can tell",
     }
 }
 

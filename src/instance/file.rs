@@ -7,7 +7,7 @@ use super::name::{Key, Part};
 use super::place::Place;
 use super::scope::{Audience, Numbering, Surroundings};
 use super::stop::Stop;
-use crate::kernel::{Errno, Fd, FileKind, FileStat, OpenDirect, Range, RangeLocks};
+use crate::kernel::{Errno, Fd, FileKind, FileLock, FileStat, OpenDirect, Range, RangeLocks, Wait};
 
 /// Where a registry is, for one attempt.
 #[derive(Debug)]
@@ -143,7 +143,8 @@ impl<K: RangeLocks> File<'_, K> {
 
     /// Locks; false if somebody else has some of it locked.
     pub fn lock(&self, range: Range) -> Result<bool, Stop> {
-        match self.kernel.lock_range(self.fd(), range) {
+        let lock = FileLock::Exclusive;
+        match self.kernel.range_lock(self.fd(), range, lock, Wait::No) {
             Ok(()) => Ok(true),
             Err(Errno::EAGAIN) => Ok(false),
             Err(errno) => Err(Stop::failed("locking", &self.path, errno)),
@@ -151,7 +152,8 @@ impl<K: RangeLocks> File<'_, K> {
     }
 
     pub fn unlock(&self, range: Range) {
-        let _ = self.kernel.unlock_range(self.fd(), range);
+        let unlock = FileLock::Unlock;
+        let _ = self.kernel.range_lock(self.fd(), range, unlock, Wait::No);
     }
 
     /// One of the locks that others hold there.

@@ -7,10 +7,13 @@
 
 mod as_user;
 mod cancelling;
+mod files;
 mod fork_window;
 mod keeping;
 mod lock_table;
+mod locks;
 mod named;
+mod openers;
 mod pid;
 mod proc;
 mod range_locks;
@@ -22,19 +25,17 @@ pub(crate) mod survey;
 mod system_v;
 mod waiting;
 
-use std::ffi::CStr;
-use std::os::fd::IntoRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::NixPath as _;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open};
-use nix::sys::stat::{FchmodatFlags, Mode};
-use nix::unistd::{self, AccessFlags};
+use nix::sys::stat::Mode;
+use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, Process,
-    SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, OwnSlot,
+    Process, Range, SemStat, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -86,20 +87,7 @@ impl Kernel for Linux {
     }
 
     fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno> {
-        let common = OFlag::O_RDONLY
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_NOCTTY
-            | OFlag::O_CLOEXEC;
-        let fd = match how {
-            Open::Existing => open(path, common, Mode::empty()),
-            Open::New(mode) => open(
-                path,
-                common | OFlag::O_CREAT | OFlag::O_EXCL,
-                Mode::from_bits_truncate(mode),
-            ),
-        }?;
-        Ok(fd.into_raw_fd())
+        files::open(path, how)
     }
 
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
@@ -107,13 +95,7 @@ impl Kernel for Linux {
     }
 
     fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
-        let path = format!("/proc/self/fd/{fd}");
-        let again = open(
-            path.as_str(),
-            OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )?;
-        Ok(again.into_raw_fd())
+        files::reopen(fd)
     }
 
     fn close(&self, fd: Fd) {
@@ -129,38 +111,19 @@ impl Kernel for Linux {
     }
 
     fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno> {
-        // SAFETY: two numbers; the kernel checks the descriptor.
-        check(unsafe { libc::fchmod(fd, mode) }).map(drop)
+        files::fchmod(fd, mode)
     }
 
     fn chmod(&self, path: &Path, mode: u32) -> Result<(), Errno> {
-        let mode = Mode::from_bits_truncate(mode);
-        nix::sys::stat::fchmodat(AT_FDCWD, path, mode, FchmodatFlags::FollowSymlink)
+        files::chmod(path, mode)
     }
 
     fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno> {
-        // SAFETY: three numbers; the kernel checks the descriptor. -1 leaves the owner.
-        check(unsafe { libc::fchown(fd, u32::MAX, gid) }).map(drop)
+        files::fchgrp(fd, gid)
     }
 
     fn flock(&self, fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno> {
-        let operation = match lock {
-            FileLock::Shared => libc::LOCK_SH,
-            FileLock::Exclusive => libc::LOCK_EX,
-            FileLock::Unlock => libc::LOCK_UN,
-        };
-        // SAFETY: two numbers; the kernel checks the descriptor.
-        let ask = |flags| check(unsafe { libc::flock(fd, operation | flags) }).map(drop);
-        match wait {
-            Wait::No => ask(libc::LOCK_NB),
-            Wait::Forever => loop {
-                match ask(0) {
-                    Err(Errno::EINTR) => {}
-                    answer => return answer,
-                }
-            },
-            Wait::AtMost(_) => asked_again(wait, || ask(libc::LOCK_NB)),
-        }
+        locks::flock(fd, lock, wait)
     }
 
     fn unlink(&self, path: &Path) -> Result<(), Errno> {
@@ -172,21 +135,11 @@ impl Kernel for Linux {
     }
 
     fn rmdir(&self, path: &Path) -> Result<(), Errno> {
-        path.with_nix_path(|path: &CStr| {
-            // SAFETY: `path` ends with a NUL and lives through the call.
-            check(unsafe { libc::rmdir(path.as_ptr()) })
-        })?
-        .map(drop)
+        files::rmdir(path)
     }
 
     fn may_write(&self, directory: &Path) -> bool {
-        let directory = if directory.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            directory
-        };
-        let mode = AccessFlags::W_OK | AccessFlags::X_OK;
-        unistd::faccessat(AT_FDCWD, directory, mode, AtFlags::AT_EACCESS).is_ok()
+        files::may_write(directory)
     }
 
     fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
@@ -219,6 +172,14 @@ impl Kernel for Linux {
 
     fn shm_clear(&self, address: usize, size: usize) {
         system_v::shm_clear(address, size);
+    }
+
+    fn shm_load(&self, address: usize) -> u64 {
+        system_v::shm_load(address)
+    }
+
+    fn shm_store(&self, address: usize, value: u64) {
+        system_v::shm_store(address, value);
     }
 
     fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
@@ -269,56 +230,45 @@ impl Kernel for Linux {
         system_v::sem_op(id, delta, wait)
     }
 
-    fn range_lock(
-        &self,
-        fd: Fd,
-        range: (u64, u64),
-        lock: FileLock,
-        wait: Wait,
-    ) -> Result<(), Errno> {
-        asked_again(wait, || named::range_lock(fd, range, lock))
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno> {
+        asked_again(wait, || locks::range_lock(fd, range, lock))
     }
 
-    fn range_locked(&self, fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        named::range_locked(fd, range)
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
+        locks::range_holder(fd, range)
     }
 
     fn named_open(&self, path: &Path, write: bool) -> Result<Fd, Errno> {
         named::open(path, write)
     }
 
+    fn announce(&self, path: &Path) -> Result<Fd, Errno> {
+        openers::announce(path)
+    }
+
     fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        let attempt = || {
-            let fd = named::open(path, write)?;
-            self.flock(fd, FileLock::Exclusive, Wait::No)
-                .inspect_err(|_| self.close(fd))?;
-            Ok(fd)
-        };
-        asked_again(wait, attempt)
+        openers::open_locked(*self, path, write, wait)
+    }
+
+    fn named_close(&self, fd: Fd) {
+        let _ = self.flock(fd, FileLock::Unlock, Wait::No);
+        self.close(fd);
     }
 
     fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
         named::make(*self, path, new)
     }
 
-    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
-        match asked_again(wait, || named::lease(fd)) {
-            Ok(()) => Ok(true),
-            Err(Errno::EAGAIN) => Ok(false),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
-        proc::is_open_elsewhere(file)
+    fn named_alone(&self, fd: Fd, path: &Path, wait: Wait) -> Result<bool, Errno> {
+        openers::alone(fd, path, wait)
     }
 
     fn is_mapped(&self, file: &FileStat) -> bool {
         proc::is_mapped(file)
     }
 
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        named::resize(fd, size)
+    fn named_reserve(&self, fd: Fd, size: u64) -> Result<(), Errno> {
+        named::reserve(*self, fd, size)
     }
 
     fn map(&self, fd: Fd, size: usize, read_only: bool) -> Result<usize, Errno> {
@@ -335,6 +285,11 @@ impl Kernel for Linux {
 
     fn unmap(&self, address: usize, size: usize) {
         named::unmap(address, size);
+    }
+
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>> {
+        static SLOTS: Mutex<Vec<OwnSlot>> = Mutex::new(Vec::new());
+        &SLOTS
     }
 
     fn word(&self, address: usize) -> u64 {
@@ -384,12 +339,7 @@ impl Kernel for Linux {
     }
 
     fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
-        proc::deleted(path, uid).into_iter().find_map(|link| {
-            let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-            open(&link, flags, Mode::empty())
-                .ok()
-                .map(IntoRawFd::into_raw_fd)
-        })
+        files::open_deleted(path, uid)
     }
 
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {
@@ -402,6 +352,14 @@ impl Kernel for Linux {
 
     fn attached_processes(&self, id: IpcId) -> Vec<Process> {
         proc::attached_processes(id)
+    }
+
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        fork_window::without_fork(act)
+    }
+
+    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
+        files::files_in(directory)
     }
 
     fn pause(&self, time: Duration) {

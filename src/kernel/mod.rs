@@ -15,17 +15,18 @@ mod range_locks;
 pub mod survey;
 mod types;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub use nix::errno::Errno;
 
 #[cfg(target_os = "linux")]
 pub use linux::{Linux, at_secure};
-pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, Range, RangeLocks};
+pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, Process, SemStat,
-    ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, OwnSlot, Process,
+    Range, SemStat, ShmStat, Wait,
 };
 
 /// The system calls.
@@ -144,6 +145,13 @@ pub trait Kernel: Clone {
     /// Fills a segment that this process has attached, `size` bytes long, with zeros.
     fn shm_clear(&self, address: usize, size: usize);
 
+    /// The first eight bytes of a segment that this process has attached, which may be smaller
+    /// but is always a page: one atomic load.
+    fn shm_load(&self, address: usize) -> u64;
+
+    /// One atomic store of the same.
+    fn shm_store(&self, address: usize, value: u64);
+
     /// The id of the semaphore set that a key leads to: semget(2) with no flags, which needs no
     /// permission.
     fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno>;
@@ -191,35 +199,41 @@ pub trait Kernel: Clone {
     /// on: the call goes on waiting.
     fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_SETLK` of `length` bytes from `start` on, which need not exist: locks of the
-    /// open file, apart from those of [`flock`](Self::flock). To take them exclusively the file
-    /// must be open for writing. `Wait` as with flock.
-    fn range_lock(
-        &self,
-        _fd: Fd,
-        _range: (u64, u64),
-        _lock: FileLock,
-        _wait: Wait,
-    ) -> Result<(), Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_SETLK` of a range, which need not exist: locks of the open file, apart from
+    /// those of [`flock`](Self::flock). To take them exclusively the file must be open for
+    /// writing. `Wait` as with flock: `EAGAIN` where another open file has some of it locked.
+    fn range_lock(&self, fd: Fd, range: Range, lock: FileLock, wait: Wait) -> Result<(), Errno>;
 
-    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: the first byte of a range that another open
-    /// file has locked.
-    fn range_locked(&self, _fd: Fd, _range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        Err(Errno::ENOSYS)
-    }
+    /// fcntl(2) `F_OFD_GETLK` for an exclusive lock: one of the locks of other open files that
+    /// overlap, shared ones too; `None` if there is none.
+    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
 
     /// open(2) of the file of a POSIX object, as [`open`](Self::open), for writing too if asked.
     fn named_open(&self, _path: &Path, _write: bool) -> Result<Fd, Errno> {
         Err(Errno::ENOSYS)
     }
 
-    /// The same, and flock(2), exclusively. Where somebody else has that lock the file is closed
-    /// again and the two are repeated: whoever has the lock must be able to tell from
-    /// [`named_alone`](Self::named_alone) that nobody uses the file.
+    /// Says that this process is about to open a file only in order to look at it, until the
+    /// descriptor that this returns is closed: open(2) of the file's directory and a shared lock,
+    /// `F_OFD_SETLK`, at a position that the file's name gives. Nobody can keep others from that,
+    /// since a directory can't be opened for writing.
+    fn announce(&self, _path: &Path) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
+    /// [`named_open`](Self::named_open), and flock(2), exclusively; announced, see
+    /// [`announce`](Self::announce), until the lock is taken. Where somebody else has that lock the
+    /// file is closed again and the two are repeated: whoever has the lock must be able to tell
+    /// from [`named_alone`](Self::named_alone) that nobody uses the file.
     fn named_open_locked(&self, path: &Path, write: bool, _wait: Wait) -> Result<Fd, Errno> {
         self.named_open(path, write)
+    }
+
+    /// close(2) of what `named_open_locked` or [`named_make`](Self::named_make) opened, after
+    /// giving its lock back: a child that another thread has forked meanwhile has the open file,
+    /// too, and would keep the lock.
+    fn named_close(&self, fd: Fd) {
+        self.close(fd);
     }
 
     /// Makes an object's file, open for writing, with `size` bytes that begin with `content`, with
@@ -229,17 +243,14 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
-    /// Whether nobody else has this file open or mapped, on the whole machine, in any PID
-    /// namespace: fcntl(2) `F_SETLEASE`, given back at once. Asked again for as long as `wait`
-    /// says. Only the owner of the file and root may ask.
-    fn named_alone(&self, _fd: Fd, _wait: Wait) -> Result<bool, Errno> {
+    /// Whether nobody else has the file of this path, which `fd` is, open or mapped, on the whole
+    /// machine, in any PID namespace: fcntl(2) `F_SETLEASE`, given back at once. Only the owner of
+    /// the file and root may ask.
+    ///
+    /// Asked again for as long as `wait` says while somebody is announced who only looks, and for
+    /// the moment that the end of a process takes.
+    fn named_alone(&self, _fd: Fd, _path: &Path, _wait: Wait) -> Result<bool, Errno> {
         Err(Errno::ENOSYS)
-    }
-
-    /// Whether a process that this user may look into has a descriptor of the file:
-    /// `/proc/PID/fd`. Much faster than the maps.
-    fn is_open_elsewhere(&self, _file: &FileStat) -> bool {
-        false
     }
 
     /// Whether a process whose maps this user may read has the file mapped: `/proc/PID/maps`.
@@ -247,8 +258,9 @@ pub trait Kernel: Clone {
         false
     }
 
-    /// ftruncate(2).
-    fn named_resize(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
+    /// Makes a file at least so long, with all its memory: fallocate(2), or ftruncate(2) where the
+    /// file system has no such call.
+    fn named_reserve(&self, _fd: Fd, _size: u64) -> Result<(), Errno> {
         Err(Errno::ENOSYS)
     }
 
@@ -270,6 +282,10 @@ pub trait Kernel: Clone {
 
     /// munmap(2).
     fn unmap(&self, _address: usize, _size: usize) {}
+
+    /// The slots that this process has in POSIX semaphores: no call, but memory of the process,
+    /// which the kernel's side knows best.
+    fn own_slots(&self) -> &Mutex<Vec<OwnSlot>>;
 
     /// Reads eight bytes of mapped memory that others change, at an address that is a multiple of
     /// eight.
@@ -352,6 +368,17 @@ pub trait Kernel: Clone {
 
     /// The processes that are attached to a segment, as far as `/proc` shows them.
     fn attached_processes(&self, _id: IpcId) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
+
+    /// The files in a directory: readdir(3). Empty where that may not be read.
+    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
         Vec::new()
     }
 

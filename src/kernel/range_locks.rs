@@ -1,36 +1,9 @@
 //! The system calls that instance numbers need beside those of [`Kernel`]: locks on ranges of a
 //! file that belong to an open file description, and a mapping that keeps one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{Errno, Fd, FileStat, Kernel};
-
-/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
-/// lie far behind a file's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Range {
-    /// The first byte.
-    pub start: u64,
-    /// How many bytes.
-    pub length: u64,
-}
-
-impl Range {
-    /// `length` bytes from `start`.
-    pub fn new(start: u64, length: u64) -> Self {
-        Self { start, length }
-    }
-
-    /// The first byte behind it.
-    pub fn end(&self) -> u64 {
-        self.start.saturating_add(self.length)
-    }
-
-    /// Whether both have a byte in common.
-    pub fn overlaps(&self, other: &Range) -> bool {
-        self.start < other.end() && other.start < self.end()
-    }
-}
+use super::{Errno, Fd, FileStat, Kernel, Range};
 
 /// A lock that some process on the machine holds, on whichever file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,16 +77,6 @@ pub trait RangeLocks: Kernel {
         Ok(())
     }
 
-    /// `F_OFD_SETLK` with `F_WRLCK`: `EAGAIN` where another description has some of it locked.
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_SETLK` with `F_UNLCK`.
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno>;
-
-    /// `F_OFD_GETLK` with `F_WRLCK`: one of the locks of other descriptions that overlap, `None`
-    /// if there is none.
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno>;
-
     /// All locks of this kind on the machine that lie in the range, on whichever file, also on
     /// files that have been deleted: `/proc/locks`, see proc(5).
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno>;
@@ -139,19 +102,6 @@ pub trait RangeLocks: Kernel {
     /// so large.
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno>;
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
-    }
-
-    /// The first eight bytes of a segment that this process has attached, which may be smaller
-    /// but is always a page: one atomic load.
-    fn shm_load(&self, address: usize) -> u64;
-
-    /// One atomic store of the same.
-    fn shm_store(&self, address: usize, value: u64);
-
     /// The path of the running program, empty if it is not known: readlink(2) of
     /// `/proc/self/exe`.
     fn program(&self) -> String {
@@ -162,10 +112,5 @@ pub trait RangeLocks: Kernel {
     /// `/proc/self/ns/pid`.
     fn pid_namespace(&self) -> u32 {
         0
-    }
-
-    /// The files in a directory: readdir(3). Empty where that may not be read.
-    fn files_in(&self, _directory: &Path) -> Vec<PathBuf> {
-        Vec::new()
     }
 }

@@ -131,6 +131,56 @@ pub enum FileLock {
     Unlock,
 }
 
+/// Bytes of a file, from `start`, as many as `length`. Nothing need be stored there: locks may
+/// lie far behind a file's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Range {
+    /// The first byte.
+    pub start: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+impl Range {
+    /// `length` bytes from `start`.
+    pub const fn new(start: u64, length: u64) -> Self {
+        Self { start, length }
+    }
+
+    /// The first byte behind it.
+    pub const fn end(&self) -> u64 {
+        self.start.saturating_add(self.length)
+    }
+
+    /// Whether both have a byte in common.
+    pub fn overlaps(&self, other: &Range) -> bool {
+        self.start < other.end() && other.start < self.end()
+    }
+}
+
+/// A slot that a process has in a POSIX semaphore, for all of its objects; see
+/// [`Kernel::own_slots`](super::Kernel::own_slots).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnSlot {
+    /// The fork mark of the process: a forked child's list begins as its parent's.
+    pub fork_mark: u32,
+    /// Device and inode number of the semaphore's file.
+    pub file: (u64, u64),
+    /// Where it is mapped and which slot it is, 0 if the page is free.
+    pub handle: u64,
+    /// The page.
+    pub page: usize,
+    /// How many objects use it.
+    pub users: usize,
+}
+
+impl OwnSlot {
+    /// Whether it is one in the semaphore of this file.
+    pub fn is_of(&self, file: &FileStat) -> bool {
+        self.handle != 0 && self.file == (file.dev, file.ino)
+    }
+}
+
 /// A POSIX object to be made by [`Kernel::named_make`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NewObject<'a> {

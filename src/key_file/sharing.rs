@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileLock, IpcKey, Kernel, Open, Wait};
+use crate::kernel::{Errno, Fd, FileLock, IpcKey, Kernel, Open, Range, Wait};
 use crate::key;
 use crate::trouble::Step;
 
@@ -37,9 +37,12 @@ impl Sharing {
 
 /// The byte that the users of a semaphore lock where the file is the segment's as well: that of
 /// the project id, since each leads to another semaphore.
-fn users(project: u8) -> (u64, u64) {
-    (project.into(), 1)
+fn users(project: u8) -> Range {
+    Range::new(project.into(), 1)
 }
+
+/// Those of all project ids.
+const ALL_USERS: Range = Range::new(0, 256);
 
 pub(super) fn open_existing<K: Kernel>(
     kernel: &K,
@@ -63,17 +66,35 @@ pub(super) fn lock_file<K: Kernel>(
     let Sharing::ForSemaphore(project) = sharing else {
         return kernel.flock(fd, lock, wait);
     };
-    let answer = kernel.range_lock(fd, users(project), lock, wait);
-    if answer.is_err() {
-        // As flock, which gives the old lock up before it asks for the new one.
-        let _ = kernel.range_lock(fd, users(project), FileLock::Unlock, Wait::No);
+    // As flock, which gives the old lock up before it asks for the new one: of two that both ask
+    // for the file alone, neither may be kept from it by what the other one had.
+    if lock == FileLock::Exclusive {
+        kernel.range_lock(fd, users(project), FileLock::Unlock, Wait::No)?;
     }
-    answer
+    kernel.range_lock(fd, users(project), lock, wait)
 }
 
 impl<K: Kernel> KeyFile<K> {
+    /// Removes a file that leads to two objects, opened for the semaphore and alone with it, if
+    /// neither object is there. That takes both locks, or somebody might be about to make one:
+    /// whoever has the lifecycle lock at this moment does it himself. `ours`: that is we.
+    pub(super) fn unlink_shared(&self, ours: bool) {
+        let kernel = &self.kernel;
+        let alone = |fd| kernel.range_lock(fd, ALL_USERS, FileLock::Exclusive, Wait::No);
+        let lifecycle = |lock| kernel.flock(self.fd, lock, Wait::No);
+        if !ours && lifecycle(FileLock::Exclusive).is_err() {
+            return;
+        }
+        if alone(self.fd).is_ok() && self.is_linked() && !self.leads_to_another() {
+            let _ = kernel.unlink(&self.path);
+        }
+        if !ours {
+            let _ = lifecycle(FileLock::Unlock);
+        }
+    }
+
     /// Whether it leads to an object that is still there, besides the one that it was opened for.
-    pub(super) fn leads_to_another(&self) -> bool {
+    fn leads_to_another(&self) -> bool {
         let found = |project: u8| {
             let key = key::ftok(project, self.stat.dev, self.stat.ino);
             let gone = Err(Errno::ENOENT);

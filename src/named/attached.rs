@@ -8,6 +8,7 @@ use crate::trouble::{Obstacle, Step, Trouble};
 
 use super::enter::{self, Joined, Made};
 use super::file::File;
+use super::glance::Glance;
 use super::look::ATTACHED;
 use super::semaphore::{self, Semaphore};
 
@@ -66,13 +67,13 @@ impl Attached {
             };
             let Made::New {
                 place,
-                file,
+                mut file,
                 obstacle,
             } = made
             else {
                 return Ok(Created::Exists);
             };
-            let attached = match join(actor, place, &file, read_only) {
+            let attached = match join(actor, place, &mut file, read_only) {
                 Ok(attached) => attached,
                 Err(trouble) => {
                     if file.made {
@@ -99,8 +100,8 @@ impl Attached {
     ) -> Result<Found, Trouble> {
         for _ in 0..ATTEMPTS {
             match enter::find(actor, places, read_only) {
-                Ok(Joined::Live { place, file }) => {
-                    let attached = join(actor, place, &file, read_only)?;
+                Ok(Joined::Live { place, mut file }) => {
+                    let attached = join(actor, place, &mut file, read_only)?;
                     return Ok(Found::Segment(attached));
                 }
                 Ok(Joined::Nothing(obstacle)) => return Ok(Found::Nothing(obstacle)),
@@ -168,13 +169,12 @@ impl Attached {
     /// Whether somebody is attached, of the file that is at the path now. Of two that leave at the
     /// same time the later one sees nobody any more.
     fn has_others<K: Kernel>(&self, kernel: &K) -> bool {
-        let Ok(fd) = kernel.named_open(&self.place.segment, false) else {
+        let Ok(glance) = Glance::at(kernel, &self.place.segment, false) else {
             return false;
         };
-        let here = kernel.fstat(fd).is_ok_and(|now| now.same_file(&self.stat));
-        let others = !here || kernel.range_locked(fd, ATTACHED) != Ok(None);
-        kernel.close(fd);
-        others
+        let now = kernel.fstat(glance.fd);
+        let here = now.is_ok_and(|now| now.same_file(&self.stat));
+        !here || kernel.range_holder(glance.fd, ATTACHED) != Ok(None)
     }
 }
 
@@ -182,21 +182,26 @@ impl Attached {
 fn join<K: Kernel>(
     actor: &Actor<K>,
     place: &Place,
-    file: &File<K>,
+    file: &mut File<K>,
     read_only: bool,
 ) -> Result<Attached, Trouble> {
     let kernel = &actor.kernel;
-    let failed = |errno| Trouble::system(Step::Attach, errno, &file.path);
+    let path = file.path.clone();
+    let failed = |errno| Trouble::system(Step::Attach, errno, &path);
     // One that was truncated: to look at its memory would be a SIGBUS.
     let size = usize::try_from(file.stat.size).map_err(|_| failed(Errno::ENOMEM))?;
     if size == 0 {
         return Err(failed(Errno::EINVAL));
     }
-    kernel
-        .range_lock(file.fd, ATTACHED, FileLock::Shared, Wait::No)
-        .map_err(failed)?;
-    let address = kernel.map(file.fd, size, read_only).map_err(failed)?;
-    file.release();
+    // A child that another thread forks meanwhile would have the descriptor, and keep the lock when
+    // it has detached.
+    let mapped = kernel.without_fork(|| {
+        kernel.range_lock(file.fd, ATTACHED, FileLock::Shared, Wait::No)?;
+        let address = kernel.map(file.fd, size, read_only)?;
+        file.close();
+        Ok(address)
+    });
+    let address = mapped.map_err(failed)?;
     Ok(Attached {
         place: place.clone(),
         stat: file.stat,

@@ -1,8 +1,10 @@
-//! A counting semaphore whose counts survive a kill: what a process has acquired is given back
-//! when it dies, and what it has released is taken back, as System V does (`SEM_UNDO`, semop(2)).
+//! A counting semaphore whose counts survive a kill: what a process has acquired and not released
+//! is given back when it dies, as System V does (`SEM_UNDO`, semop(2)). Not so what it has released:
+//! System V takes that back, Qt's POSIX semaphores don't, and a process that releases and ends is a
+//! signal to those who wait.
 //!
-//! Behind the 32 bytes of glibc the page has a table: for each slot, what is to be added to the
-//! value when its user dies. To change the value and the table as one, the user of a slot takes the
+//! Behind the 32 bytes of glibc the page has a table: for each slot, what its user has acquired less
+//! what it has released, which is added to the value when it dies, if it is more than nothing. To change the value and the table as one, the user of a slot takes the
 //! page's mutex, writes into a journal what the table is to be, and then changes the value together
 //! with a bit, the parity, in one step. Whoever finds the mutex in the hands of the dead can tell by
 //! that bit whether the step was made: if so the journal is carried out, else it is void.
@@ -14,10 +16,11 @@ use std::time::Duration;
 use crate::kernel::{Errno, Fd, Kernel, Wait};
 
 use super::handle::Handle;
-use super::lock::{NAP, count_waiter};
+use super::inquiry::Inquiry;
+use super::lock::{self, NAP, count_waiter};
 use super::semaphore::SIZE;
 use super::slots;
-use super::word::{HeldBy, MOST, Word};
+use super::word::{MOST, Word};
 
 /// Which slot has the mutex; 0 is free.
 const MUTEX: usize = 64;
@@ -37,22 +40,25 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// How long the mutex of somebody who lives may be waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Where to get a descriptor for asking about the slots of others, each time anew.
+type Ask<'a> = &'a dyn Fn() -> Option<Fd>;
+
 /// One semaphore, as seen by one of its users.
-#[derive(Debug)]
-struct Page<'a, K> {
+struct Page<'a, K: Kernel> {
     kernel: &'a K,
     address: usize,
     slot: u32,
-    fd: Option<Fd>,
+    /// Without it, what can't be done at once is not done.
+    ask: Option<Ask<'a>>,
 }
 
 impl<'a, K: Kernel> Page<'a, K> {
-    fn new(kernel: &'a K, handle: Handle, fd: Option<Fd>) -> Self {
+    fn new(kernel: &'a K, handle: Handle, ask: Option<Ask<'a>>) -> Self {
         Page {
             kernel,
             address: handle.address(),
             slot: handle.slot(),
-            fd,
+            ask,
         }
     }
 
@@ -77,7 +83,7 @@ impl<'a, K: Kernel> Page<'a, K> {
         (0..).zip(owed).filter(|(_, owed)| *owed != 0).collect()
     }
 
-    /// What is to be added for a slot when its user dies.
+    /// What the user of a slot has acquired and not released.
     fn owed(&self, slot: u32) -> i32 {
         let (at, shift) = table_entry(slot);
         (self.get(at) >> shift) as u32 as i32
@@ -100,7 +106,7 @@ impl<'a, K: Kernel> Page<'a, K> {
             if attempts < SPINS && self.kernel.spin() {
                 continue;
             }
-            if self.fd.is_none() {
+            if self.ask.is_none() {
                 return Err(Errno::EAGAIN);
             }
             let holder = holder as u32;
@@ -119,7 +125,9 @@ impl<'a, K: Kernel> Page<'a, K> {
 
     /// Takes the mutex from a user who is dead, by becoming that user; says whether it did.
     fn free_mutex_of(&self, slot: u32) -> bool {
-        let Some(fd) = self.fd else { return false };
+        let Some(fd) = self.ask.and_then(|ask| ask()) else {
+            return false;
+        };
         // A number that is no slot: not of ours.
         let real = slot < slots::COUNT;
         if real && slots::take(self.kernel, fd, slot).is_err() {
@@ -149,10 +157,9 @@ impl<'a, K: Kernel> Page<'a, K> {
             return false;
         }
         let done = self.locked(|| {
-            let owed = self.owed(self.slot);
-            let least = -i64::from(self.word().value());
-            let delta = i64::from(owed).max(least);
-            self.change(delta as i32, 0)
+            // Less than nothing: it has released more than it has acquired.
+            let owed = self.owed(self.slot).max(0);
+            self.change(owed, 0)
         });
         let Ok(Some(Ok(word))) = done else {
             return false;
@@ -217,7 +224,6 @@ impl<'a, K: Kernel> Page<'a, K> {
 
     /// Gives back what the dead had acquired; says whether there was anything.
     fn settle_the_dead(&self) -> bool {
-        let Some(fd) = self.fd else { return false };
         // Who died in the middle of an operation is not in the table yet.
         let holder = self.get(MUTEX) as u32;
         if holder != 0 && holder != self.slot {
@@ -228,6 +234,9 @@ impl<'a, K: Kernel> Page<'a, K> {
             if slot == self.slot {
                 continue;
             }
+            let Some(fd) = self.ask.and_then(|ask| ask()) else {
+                return false;
+            };
             // Who has the byte of a slot is its user: we, for as long as this takes.
             if slots::take(self.kernel, fd, slot).is_err() {
                 continue;
@@ -255,11 +264,12 @@ pub(crate) fn try_add<K: Kernel>(kernel: &K, handle: Handle, delta: i32) -> bool
 pub(crate) fn acquire<K: Kernel>(
     kernel: &K,
     handle: Handle,
-    fd: Option<Fd>,
+    inquiry: &Inquiry<K>,
     wait: Wait,
     mut go_on: impl FnMut() -> bool,
 ) -> Result<(), Errno> {
-    let page = Page::new(kernel, handle, fd);
+    let ask = || inquiry.fd();
+    let page = Page::new(kernel, handle, Some(&ask));
     let begin = kernel.clock();
     loop {
         if page.word().value() > 0 {
@@ -268,7 +278,8 @@ pub(crate) fn acquire<K: Kernel>(
                 answer => return answer,
             }
         }
-        if page.settle_the_dead() {
+        // Or one who had it as the lock of a `QSharedMemory` of the same key.
+        if page.settle_the_dead() || lock::free_from_the_dead(kernel, handle, inquiry) {
             continue;
         }
         let nap = match wait {
@@ -294,15 +305,21 @@ pub(crate) fn acquire<K: Kernel>(
 pub(crate) fn release<K: Kernel>(
     kernel: &K,
     handle: Handle,
-    fd: Option<Fd>,
+    inquiry: &Inquiry<K>,
     n: i32,
 ) -> Result<(), Errno> {
-    Page::new(kernel, handle, fd).add(n)
+    Page::new(kernel, handle, Some(&|| inquiry.fd())).add(n)
+}
+
+/// Gives back what the dead had acquired; says whether there was anything.
+pub(super) fn settle_the_dead<K: Kernel>(kernel: &K, handle: Handle, inquiry: &Inquiry<K>) -> bool {
+    Page::new(kernel, handle, Some(&|| inquiry.fd())).settle_the_dead()
 }
 
 /// Sets the value, and forgets who owes what.
 pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
-    let page = Page::new(kernel, handle, Some(fd));
+    let ask = || Some(fd);
+    let page = Page::new(kernel, handle, Some(&ask));
     let _ = page.locked(|| {
         for (slot, _) in page.all_owed() {
             page.set_owed(slot, 0);
@@ -316,7 +333,7 @@ pub(super) fn reset<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, value: u32) {
 
 /// Clears up after the dead user whose slot has become ours.
 pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
-    Page::new(kernel, handle, Some(fd)).settle();
+    Page::new(kernel, handle, Some(&|| Some(fd))).settle();
 }
 
 /// Gives back what all dead had. Nobody else uses the semaphore. What can't be so, bytes that nobody
@@ -325,7 +342,8 @@ pub(super) fn take_over<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
 /// Each step is as safe from a kill as those of the living: to add up first and write then would
 /// lose, or count twice, what was added up.
 pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
-    let page = Page::new(kernel, handle, Some(fd));
+    let ask = || Some(fd);
+    let page = Page::new(kernel, handle, Some(&ask));
     if page.get(MUTEX) != 0 {
         page.finish();
         page.set(MUTEX, 0);
@@ -337,22 +355,15 @@ pub(super) fn settle_alone<K: Kernel>(kernel: &K, handle: Handle, fd: Fd) {
     }
 }
 
-/// Sets the value of a semaphore that nobody else uses, if it is to be another, and forgets whoever
-/// waited or held it.
-pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: Option<u32>) {
+/// Sets the value of a semaphore that nobody else uses, and forgets whoever waited or held it.
+pub(super) fn set_alone<K: Kernel>(kernel: &K, handle: Handle, value: u32) {
     count_waiter(kernel, handle.address(), |word| {
-        let given_back = u32::from(word.holder() != HeldBy::Unknown);
-        let now = word.value().saturating_add(given_back).min(MOST);
-        Some(
-            Word(0)
-                .with_value(value.unwrap_or(now))
-                .with_parity(word.parity()),
-        )
+        Some(Word(0).with_value(value).with_parity(word.parity()))
     });
 }
 
-/// Whether anything is to be given back or taken back when this user ends.
+/// Whether anything is to be given back when this user ends.
 pub(super) fn owes<K: Kernel>(kernel: &K, handle: Handle) -> bool {
     let page = Page::new(kernel, handle, None);
-    page.owed(page.slot) != 0
+    page.owed(page.slot) > 0
 }

@@ -12,9 +12,10 @@ use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
-use super::file::{File, perm_of};
+use super::file::{File, Others, perm_of};
+use super::glance::Glance;
 use super::look::{ATTACHED, Look, look};
-use super::semaphore;
+use super::semaphore::{self, Qt};
 
 /// How often a directory that goes with its last user is made anew.
 const ATTEMPTS: usize = 1000;
@@ -75,7 +76,7 @@ fn make_machine_wide<'a, K: Kernel>(
         return Ok(Made::Exists);
     }
     match file? {
-        Some(file) => settle(actor, place, file, size, None),
+        Some(file) => settle(actor, place, file, None),
         None => Err(Trouble::Changed),
     }
 }
@@ -109,7 +110,7 @@ fn make_aside<'a, K: Kernel>(
             }
             return Err(Trouble::Changed);
         }
-        return settle(actor, place, file, size, Some(obstacle));
+        return settle(actor, place, file, Some(obstacle));
     }
     Err(Trouble::Busy(place.segment.to_path_buf()))
 }
@@ -120,22 +121,19 @@ fn settle<'a, K: Kernel>(
     actor: &Actor<K>,
     place: &'a Place,
     file: File<K>,
-    size: usize,
     obstacle: Option<Obstacle>,
 ) -> Result<Made<'a, K>, Trouble> {
-    let new = |file| Made::New {
-        place,
-        file,
-        obstacle,
-    };
     if file.made {
-        return Ok(new(file));
+        return Ok(Made::New {
+            place,
+            file,
+            obstacle,
+        });
     }
-    match look(actor, &file, 0o6)? {
+    match look(actor, place, &file, 0o6)? {
         Look::Live => Ok(Made::Exists),
         Look::Foreign(obstacle) => Err(Trouble::InTheWay(obstacle)),
-        Look::Leftover { removable: false } => take_over(actor, file, size).map(new),
-        Look::Leftover { .. } => {
+        Look::Leftover => {
             clear_leftover(actor, place, &file)?;
             Err(Trouble::Changed)
         }
@@ -158,26 +156,21 @@ pub(super) fn find<'a, K: Kernel>(
     }
     let want = if read_only { 0o4 } else { 0o6 };
     let looked = file.and_then(|file| {
-        let looked = file.as_ref().map(|file| look(actor, file, want));
+        let looked = file.as_ref().map(|file| look(actor, place, file, want));
         Ok((file, looked.transpose()?))
     });
     match looked {
         Ok((Some(file), Some(Look::Live))) if file.stat.size == 0 => {
-            // A process of real Qt is just making it, or somebody truncated it.
-            semaphore::wait_for_qt(actor, place);
-            let size = actor.kernel.fstat(file.fd).map_or(0, |now| now.size);
-            if size == 0 {
-                return Ok(Joined::Live { place, file });
+            if is_just_made(actor, place, &file) {
+                return Err(Trouble::Changed);
             }
-            Err(Trouble::Changed)
+            Ok(Joined::Live { place, file })
         }
         Ok((Some(file), Some(Look::Live))) => Ok(Joined::Live { place, file }),
-        Ok((Some(file), Some(Look::Leftover { removable }))) => {
-            if removable {
-                clear_leftover(actor, place, &file)?;
-                drop(file);
-                semaphore::clear(actor, place);
-            }
+        Ok((Some(file), Some(Look::Leftover))) => {
+            clear_leftover(actor, place, &file)?;
+            drop(file);
+            semaphore::clear(actor, place);
             Ok(Joined::Nothing(None))
         }
         Ok((_, Some(Look::Foreign(obstacle)))) | Err(Trouble::InTheWay(obstacle)) => {
@@ -222,10 +215,10 @@ fn live_aside<K: Kernel>(
         Err(trouble) => return Err(trouble),
     };
     if let Some(file) = file {
-        match look(actor, &file, 0o6)? {
+        match look(actor, place, &file, 0o6)? {
             Look::Live => return Ok(Some(file)),
-            Look::Leftover { removable: true } => clear_leftover(actor, place, &file)?,
-            Look::Leftover { .. } | Look::Foreign(_) => return Ok(None),
+            Look::Leftover => clear_leftover(actor, place, &file)?,
+            Look::Foreign(_) => return Ok(None),
         }
     }
     // Also where somebody was killed who had begun to make it, or to clear it.
@@ -234,24 +227,60 @@ fn live_aside<K: Kernel>(
     Ok(None)
 }
 
-/// Whether our identity still can't use the machine-wide place. Looks without its lock: who holds
-/// that one may be waiting for ours.
+/// Whether our identity still can't use the machine-wide place, as [`look`] would find. Does not
+/// wait for its lock: who holds that one may be waiting for ours.
 fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     let kernel = &actor.kernel;
-    let fd = match kernel.named_open(&place.segment, true) {
-        Ok(fd) => fd,
+    let glance = match Glance::at(kernel, &place.segment, true) {
+        Ok(glance) => glance,
         Err(Errno::EAGAIN) => return true,
         Err(_) => return !matches!(kernel.lstat(&place.segment), Err(Errno::ENOENT)),
     };
-    let barred = kernel.fstat(fd).is_ok_and(|stat| {
-        let trusted = actor.options.access.trusts_file(&actor.identity, &stat);
-        let euid = kernel.geteuid();
-        let removable = euid == 0 || stat.uid == euid;
-        let stays = || !removable || kernel.range_locked(fd, ATTACHED) != Ok(None);
-        stat.links > 0 && (!trusted || !actor.may_use(&perm_of(&stat), 0o6) && stays())
-    });
-    kernel.close(fd);
-    barred
+    let Ok(stat) = kernel.fstat(glance.fd) else {
+        return false;
+    };
+    if stat.links == 0 {
+        return false;
+    }
+    let euid = kernel.geteuid();
+    let removable = euid == 0 || stat.uid == euid;
+    let attached = kernel.range_holder(glance.fd, ATTACHED) != Ok(None);
+    drop(glance);
+    if !actor.options.access.trusts_file(&actor.identity, &stat) {
+        true
+    } else if actor.may_use(&perm_of(&stat), 0o6) {
+        // If not, others may use it who can't be seen.
+        !removable && !attached
+    } else {
+        !removable || attached || is_in_other_hands(actor, place)
+    }
+}
+
+/// Whether processes of real Qt use a segment that our identity may not use, or somebody is at work
+/// on it: then it may be gone the next moment, but who makes a new one looks aside after that.
+fn is_in_other_hands<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    match File::lock_now(actor, &place.segment, Step::Segment) {
+        Ok(Some(file)) => file.others(place) != Others::None,
+        Ok(None) => false,
+        Err(_) => true,
+    }
+}
+
+/// Whether a segment without a size is one that a process of real Qt is just making, which is
+/// waited for, and not one that somebody truncated.
+fn is_just_made<K: Kernel>(actor: &Actor<K>, place: &Place, file: &File<K>) -> bool {
+    let begin = actor.kernel.clock();
+    for _ in 0..ATTEMPTS {
+        let qt = semaphore::wait_for_qt(actor, place);
+        if actor.kernel.fstat(file.fd).is_ok_and(|now| now.size > 0) {
+            return true;
+        }
+        let waited = actor.kernel.clock().saturating_sub(begin);
+        if qt != Qt::Inside || waited >= actor.options.lock_wait {
+            return false;
+        }
+    }
+    false
 }
 
 /// Whether nobody uses a segment: asked once more after a process of real Qt that may have been
@@ -263,8 +292,9 @@ pub(super) fn is_abandoned<K: Kernel>(
     file: &File<K>,
     semaphore: bool,
 ) -> bool {
-    let unused = || file.locked(ATTACHED).is_ok_and(|by| by.is_none()) && !file.is_used_by_others();
-    unused() && (!semaphore || !semaphore::wait_for_qt(actor, place) || unused())
+    let unused =
+        || file.locked(ATTACHED).is_ok_and(|by| by.is_none()) && file.others(place) == Others::None;
+    unused() && (!semaphore || semaphore::wait_for_qt(actor, place) == Qt::NoSemaphore || unused())
 }
 
 /// Removes a segment that nobody uses, and says so in the log.
@@ -273,7 +303,9 @@ fn clear_leftover<K: Kernel>(
     place: &Place,
     file: &File<K>,
 ) -> Result<(), Trouble> {
-    if semaphore::wait_for_qt(actor, place) && !is_abandoned(actor, place, file, false) {
+    if semaphore::wait_for_qt(actor, place) != Qt::NoSemaphore
+        && !is_abandoned(actor, place, file, false)
+    {
         // A process of real Qt was just making it.
         return Err(Trouble::Changed);
     }
@@ -294,21 +326,4 @@ fn clear_leftover<K: Kernel>(
             Err(Trouble::InTheWay(obstacle))
         }
     }
-}
-
-/// Makes another user's abandoned segment look new, where the policy shares: we may use it, but
-/// only its owner could remove it. One of another size is in the way.
-fn take_over<K: Kernel>(actor: &Actor<K>, file: File<K>, size: usize) -> Result<File<K>, Trouble> {
-    if file.stat.size != size as u64 {
-        let stat = Some(file.stat);
-        let obstacle = Obstacle::file(&file.path, FileFault::Foreign, stat);
-        return Err(Trouble::InTheWay(obstacle));
-    }
-    let kernel = &actor.kernel;
-    let address = kernel
-        .map(file.fd, size, false)
-        .map_err(|errno| Trouble::system(Step::Attach, errno, &file.path))?;
-    kernel.shm_clear(address, size);
-    kernel.unmap(address, size);
-    Ok(file)
 }

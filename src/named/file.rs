@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::access::Access;
 use crate::actor::Actor;
-use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Wait};
+use crate::kernel::{Errno, Fd, FileLock, FileStat, IpcPerm, Kernel, NewObject, Range, Wait};
 use crate::key_file::fault;
+use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
+
+use super::links;
 
 /// How often a file that others replace meanwhile is tried anew.
 const ATTEMPTS: usize = 1000;
@@ -15,11 +18,17 @@ const ATTEMPTS: usize = 1000;
 /// Up to this size, in bytes, a segment has all its memory from the start.
 const RESERVED: u64 = 64 << 20;
 
-/// How long somebody may have a file open only in order to look at it, before it counts as used.
+/// How long those who only look at a file are waited for, before it counts as used.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// How long that is before all processes are searched for one that has.
-const SHORT_GLANCE: Duration = Duration::from_micros(500);
+/// Whether processes without our locks, those of real Qt, use a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Others {
+    None,
+    Some,
+    /// Only its owner and root could tell.
+    Unknown,
+}
 
 /// An open file under its lifecycle lock, closed when dropped.
 #[derive(Debug)]
@@ -59,20 +68,40 @@ impl<K: Kernel> File<K> {
         step: Step,
         wait: Wait,
     ) -> Result<Option<Self>, Trouble> {
+        let mut patience = Wait::No;
         for _ in 0..ATTEMPTS {
-            let fd = match actor.kernel.named_open_locked(path, write, wait) {
+            let fd = match actor.kernel.named_open_locked(path, write, patience) {
                 Ok(fd) => fd,
                 Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-                Err(Errno::EAGAIN) => return Err(Trouble::Busy(path.to_owned())),
+                // Anybody can make a file of this name, and keep its lock: only those that we trust
+                // are waited for.
+                Err(Errno::EAGAIN) => match actor.kernel.lstat(path) {
+                    Err(Errno::ENOENT) => continue,
+                    looked => {
+                        let stat = looked.ok();
+                        if let Some(fault) = stat.and_then(|stat| fault(actor, &stat)) {
+                            let obstacle = Obstacle::file(path, fault, stat);
+                            return Err(Trouble::InTheWay(obstacle));
+                        }
+                        if patience == wait {
+                            return Err(Trouble::Busy(path.to_owned()));
+                        }
+                        patience = wait;
+                        continue;
+                    }
+                },
                 Err(errno) => match refused(actor, path, step, errno) {
                     Some(trouble) => return Err(trouble),
                     None => continue,
                 },
             };
-            let file = Self::of(actor, fd, path, false, step)?;
+            let mut file = Self::of(actor, fd, path, false, step)?;
             // Unlinked by whoever had the lock before.
             if file.stat.links == 0 {
                 continue;
+            }
+            if file.stat.links > 1 && step == Step::Semaphore {
+                file.stat.links = links::settled(actor, &file);
             }
             if let Some(fault) = fault(actor, &file.stat) {
                 return Err(Trouble::InTheWay(Obstacle::file(
@@ -140,29 +169,38 @@ impl<K: Kernel> File<K> {
         }
     }
 
-    /// Whether somebody else has one of these bytes locked; the first such byte.
-    pub fn locked(&self, range: (u64, u64)) -> Result<Option<u64>, Trouble> {
-        let locked = self.kernel.range_locked(self.fd, range);
+    /// Whether somebody else has one of these bytes locked: one such lock.
+    pub fn locked(&self, range: Range) -> Result<Option<Range>, Trouble> {
+        let locked = self.kernel.range_holder(self.fd, range);
         locked.map_err(|errno| Trouble::system(Step::Segment, errno, &self.path))
     }
 
-    /// Whether a process without our locks, one of real Qt, uses the file. Where that can't be
-    /// known it counts as yes: nothing is taken from anybody in doubt.
-    pub fn is_used_by_others(&self) -> bool {
-        let is_mapped = || self.kernel.is_mapped(&self.stat);
-        let alone = |wait| self.kernel.named_alone(self.fd, wait);
-        match alone(Wait::AtMost(SHORT_GLANCE)) {
-            Ok(true) => return false,
-            Ok(false) => {}
-            // Another user's, by a policy that shares. Qt's processes take no part in such, as a
-            // rule: what the maps show is enough.
-            Err(Errno::EACCES) => return is_mapped(),
-            // No leases on this system. Root sees all maps, a user does not.
-            Err(_) => return self.kernel.geteuid() != 0 || is_mapped(),
+    /// Whether processes without our locks use the file.
+    pub fn others(&self, place: &Place) -> Others {
+        // Qt's processes are never aside.
+        if place.directory.is_some() {
+            return Others::None;
         }
-        // Somebody has it open: one of ours who is only looking at it, or a process of Qt, which
-        // keeps the descriptor while it is attached.
-        self.kernel.is_open_elsewhere(&self.stat) || alone(Wait::AtMost(GLANCE)) != Ok(true)
+        let ask = || {
+            let wait = Wait::AtMost(GLANCE);
+            self.kernel.named_alone(self.fd, &self.path, wait)
+        };
+        let mut answer = ask();
+        // Root of a container, who may not do everything.
+        if answer == Err(Errno::EACCES) && self.kernel.geteuid() == 0 {
+            let owner = &self.stat;
+            answer = self
+                .kernel
+                .as_user(owner.uid, owner.gid, ask)
+                .unwrap_or(answer);
+        }
+        match answer {
+            Ok(true) => Others::None,
+            // Of our own user's processes the maps tell, of others' nothing does.
+            Err(Errno::EACCES) if !self.kernel.is_mapped(&self.stat) => Others::Unknown,
+            // No leases on this system: nothing is taken from anybody in doubt.
+            Ok(false) | Err(_) => Others::Some,
+        }
     }
 
     /// Removes the file from its path, under its lock.
@@ -170,9 +208,15 @@ impl<K: Kernel> File<K> {
         let _ = self.kernel.unlink(&self.path);
     }
 
-    /// Gives the lifecycle lock back. The open file lives on where it is mapped.
+    /// Gives the lifecycle lock back.
     pub fn release(&self) {
         let _ = self.kernel.flock(self.fd, FileLock::Unlock, Wait::No);
+    }
+
+    /// Closes it before its time. The open file lives on where it is mapped.
+    pub fn close(&mut self) {
+        self.kernel.named_close(self.fd);
+        self.fd = -1;
     }
 
     /// Keeps the descriptor open.
@@ -184,7 +228,7 @@ impl<K: Kernel> File<K> {
 impl<K: Kernel> Drop for File<K> {
     fn drop(&mut self) {
         if self.fd >= 0 {
-            self.kernel.close(self.fd);
+            self.close();
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::kernel::{Fd, Kernel, Wait};
+use crate::kernel::{Kernel, Wait};
 
+use super::counter;
 use super::handle::Handle;
+use super::inquiry::Inquiry;
 use super::slots;
 use super::word::{HeldBy, MOST, Word};
 
@@ -52,29 +54,78 @@ pub(crate) fn try_take<K: Kernel>(kernel: &K, handle: Handle, pid: i32) -> Taken
     }
 }
 
-/// Takes the lock from a holder who is dead. `fd`: an open file of the semaphore.
-fn take_from_the_dead<K: Kernel>(kernel: &K, handle: Handle, fd: Fd, pid: i32) -> Taken {
-    let address = handle.address();
-    let word = Word(kernel.word(address));
-    let HeldBy::Slot(slot) = word.holder() else {
-        return Taken::Not;
-    };
-    if slot == handle.slot() || !slots::is_gone(kernel, fd, slot) {
-        return Taken::Not;
-    }
-    let taken = word.with_holder(HeldBy::Slot(handle.slot()));
-    if kernel.word_swap(address, word.0, taken.0).is_err() {
+/// Takes the lock from a holder who is dead.
+fn take_from_the_dead<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    inquiry: &Inquiry<K>,
+    pid: i32,
+) -> Taken {
+    let mine = HeldBy::Slot(handle.slot());
+    if !replace_the_dead(kernel, handle, inquiry, |word| word.with_holder(mine)) {
         return Taken::Not;
     }
-    kernel.word_set(address + LAST_PID, u64::from(pid.unsigned_abs()));
+    kernel.word_set(handle.address() + LAST_PID, u64::from(pid.unsigned_abs()));
     Taken::FromTheDead
+}
+
+/// Gives the lock back for a holder who is dead; says whether there was one.
+pub(super) fn free_from_the_dead<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    inquiry: &Inquiry<K>,
+) -> bool {
+    let freed = |word: Word| {
+        let value = (word.value() + 1).min(MOST);
+        word.with_value(value).with_holder(HeldBy::Unknown)
+    };
+    let done = replace_the_dead(kernel, handle, inquiry, freed);
+    if done {
+        kernel.word_wake(handle.address(), 1);
+    }
+    done
+}
+
+/// Changes the word that a dead holder left; says whether there was one.
+fn replace_the_dead<K: Kernel>(
+    kernel: &K,
+    handle: Handle,
+    inquiry: &Inquiry<K>,
+    change: impl Fn(Word) -> Word,
+) -> bool {
+    let address = handle.address();
+    let HeldBy::Slot(slot) = Word(kernel.word(address)).holder() else {
+        return false;
+    };
+    if slot == handle.slot() {
+        return false;
+    }
+    let Some(fd) = inquiry.fd() else { return false };
+    // Who has the byte of a slot is its user: nobody else can become that while the word is
+    // changed, take the lock, and be taken for the dead one. A number that is no slot is nobody's.
+    let real = slot < slots::COUNT;
+    if real && slots::take(kernel, fd, slot).is_err() {
+        return false;
+    }
+    let mut word = Word(kernel.word(address));
+    let mut done = false;
+    while !done && word.holder() == HeldBy::Slot(slot) {
+        match kernel.word_swap(address, word.0, change(word).0) {
+            Ok(()) => done = true,
+            Err(now) => word = Word(now),
+        }
+    }
+    if real {
+        slots::give_back(kernel, fd, slot);
+    }
+    done
 }
 
 /// Waits for the lock. `go_on` is asked now and then whether it still makes sense to.
 pub(crate) fn take<K: Kernel>(
     kernel: &K,
     handle: Handle,
-    fd: Option<Fd>,
+    inquiry: &Inquiry<K>,
     pid: i32,
     wait: Wait,
     mut go_on: impl FnMut() -> bool,
@@ -91,8 +142,12 @@ pub(crate) fn take<K: Kernel>(
     };
     loop {
         let mut taken = try_take(kernel, handle, pid);
-        if let (Taken::Not, Some(fd)) = (taken, fd) {
-            taken = take_from_the_dead(kernel, handle, fd, pid);
+        if taken == Taken::Not {
+            taken = take_from_the_dead(kernel, handle, inquiry, pid);
+        }
+        // One who had it as a `QSystemSemaphore` of the same key.
+        if taken == Taken::Not && counter::settle_the_dead(kernel, handle, inquiry) {
+            continue;
         }
         let nap = left().min(NAP);
         if taken != Taken::Not || nap.is_zero() || !go_on() {

@@ -15,9 +15,12 @@ use crate::place::{Place, Places};
 use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 
 use super::counter;
-use super::file::{File, perm_of};
+use super::file::{File, Others, perm_of};
+use super::glance::Glance;
 use super::handle::Handle;
+use super::inquiry::Inquiry;
 use super::lock;
+use super::own_slots;
 use super::slots;
 use super::word::{HeldBy, Word, image};
 
@@ -74,7 +77,10 @@ impl<K: Kernel> Semaphore<K> {
             place.make_directory(actor)?;
             if let Some(file) = File::lock(actor, path, true, Step::Semaphore)? {
                 // Root's leftover is in the way of the user for whom this process of root's acts.
-                if actor.identity.acting_as_root && !is_ours(actor, &file) && is_unused(&file)? {
+                if actor.identity.acting_as_root
+                    && !is_ours(actor, &file)
+                    && is_unused(place, &file)?
+                {
                     file.unlink();
                     continue;
                 }
@@ -107,20 +113,27 @@ impl<K: Kernel> Semaphore<K> {
         if !is_ours(actor, &file) {
             return Err(Trouble::InTheWay(foreign(&file)));
         }
-        let alone = file.made || is_unused(&file)?;
+        let alone = file.made || is_unused(place, &file)?;
         let whole = file.stat.size >= image(0).len() as u64;
         // Somebody truncated it. Who uses it gets a SIGBUS; we don't.
         if !whole && !alone {
             return Err(failed(Errno::EINVAL));
         }
-        if file.stat.size < SIZE as u64 {
-            kernel.named_resize(file.fd, SIZE as u64).map_err(failed)?;
+        // Cut short, or with a hole where the file system is full, it would be a SIGBUS later.
+        if !file.made {
+            kernel.named_reserve(file.fd, SIZE as u64).map_err(failed)?;
         }
-        let handle = map(kernel, &file, page).map_err(failed)?;
+        let (handle, had) = match role {
+            Role::Lock => kernel.without_fork(|| Ok((map(kernel, &file, page)?, false))),
+            Role::Counter { .. } => {
+                own_slots::take(kernel, &file.stat, |page| map(kernel, &file, page))
+            }
+        }
+        .map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
-        if !alone {
+        if !alone && !had {
             // The slot may be that of somebody who died.
             if lock::give_back(kernel, handle) {
                 notes::warn(notes::QSHM, died_inside(&file.path));
@@ -128,7 +141,7 @@ impl<K: Kernel> Semaphore<K> {
             counter::take_over(kernel, handle, file.fd);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, whole, &file);
+            set_right(actor, handle, role, &file);
         } else if let Role::Counter {
             initial,
             reset: true,
@@ -155,10 +168,15 @@ impl<K: Kernel> Semaphore<K> {
 
     /// The descriptor, for asking about the slots of others; none if the application has closed
     /// it.
-    pub fn fd(&self) -> Option<Fd> {
+    fn fd(&self) -> Option<Fd> {
         let now = self.kernel.fstat(self.fd);
         now.is_ok_and(|now| now.same_file(&self.stat))
             .then_some(self.fd)
+    }
+
+    /// For asking about the slots of others while one waits.
+    pub fn inquiry(&self) -> Inquiry<K> {
+        Inquiry::new(&self.kernel, self.path().to_owned(), self.stat, self.fd)
     }
 
     /// Where its file is.
@@ -174,8 +192,9 @@ impl<K: Kernel> Semaphore<K> {
 
     /// Stops using it. The last one out removes it, unless a process of real Qt has it open.
     ///
-    /// Returns the page where it was mapped. A thread may be about to look there, so it stays
-    /// memory, for the next semaphore of the same object; when the object goes, it is unmapped.
+    /// Returns the page where a segment's lock was mapped. A thread may be about to look there, so it
+    /// stays memory, for the next semaphore of the same object; when the object goes, it is
+    /// unmapped.
     pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
         let fd = self.fd();
         self.fd = -1;
@@ -187,21 +206,27 @@ impl<K: Kernel> Semaphore<K> {
         }
         // What this process has taken stays taken until it ends, also where it has no object for
         // the semaphore any more: then the slot stays.
-        let owes = matches!(self.role, Role::Counter { .. })
-            && counter::owes(&self.kernel, self.handle)
-            && fd.is_some_and(|fd| has_other_users(&self.kernel, fd, self.handle));
-        if !owes {
-            self.kernel.retire(self.handle.address(), SIZE);
-        }
+        let owes = fd.is_some_and(|fd| {
+            counter::owes(&self.kernel, self.handle)
+                && has_other_users(&self.kernel, fd, self.handle)
+        });
+        // The descriptor first: without the slot, which goes with the mapping, it would look like a
+        // process of Qt.
         if let Some(fd) = fd {
             self.kernel.close(fd);
         }
-        if !owes {
-            clear(actor, &self.place);
-            // Which may be aside although the segment is not.
-            self.place.remove_directory(actor);
-        }
-        (!owes).then_some(self.handle.address())
+        let page = match self.role {
+            Role::Lock => {
+                self.kernel.retire(self.handle.address(), SIZE);
+                Some(self.handle.address())
+            }
+            Role::Counter { .. } if own_slots::leave(&self.kernel, &self.stat, || owes) => None,
+            Role::Counter { .. } => return None,
+        };
+        clear(actor, &self.place);
+        // Which may be aside although the segment is not.
+        self.place.remove_directory(actor);
+        page
     }
 }
 
@@ -230,18 +255,19 @@ fn is_ours<K: Kernel>(actor: &Actor<K>, file: &File<K>) -> bool {
 }
 
 /// Whether nobody uses the semaphore of a file that is locked.
-fn is_unused<K: Kernel>(file: &File<K>) -> Result<bool, Trouble> {
-    Ok(file.locked(slots::ALL)?.is_none() && !file.is_used_by_others())
+fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> {
+    Ok(file.locked(slots::ALL)?.is_none() && file.others(place) == Others::None)
 }
 
 /// Whether anybody of ours but the user of this slot uses the semaphore.
 fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
     slots::around(handle.slot())
         .into_iter()
-        .any(|range| kernel.range_locked(fd, range) != Ok(None))
+        .any(|range| kernel.range_holder(fd, range) != Ok(None))
 }
 
-/// Takes a slot, and maps the semaphore through the open file that has it.
+/// Takes a slot, and maps the semaphore through the open file that has it. No thread may fork
+/// meanwhile: the child would have the descriptor, and so the slot.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
     let fd = kernel.named_open(&file.path, true)?;
     let made = || {
@@ -258,7 +284,7 @@ fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Han
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: bool, file: &File<K>) {
+fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, file: &File<K>) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
     if let HeldBy::Slot(_) = was.holder() {
@@ -266,8 +292,9 @@ fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, whole: boo
     }
     counter::settle_alone(kernel, handle, file.fd);
     let value = match role {
-        Role::Lock => Some(1),
-        Role::Counter { initial, reset } => (reset || !whole).then_some(initial),
+        Role::Lock => 1,
+        // What nobody has open a crash has left: the last one out removes it.
+        Role::Counter { initial, .. } => initial,
     };
     counter::set_alone(kernel, handle, value);
 }
@@ -281,27 +308,43 @@ pub(crate) fn died_inside(path: &Path) -> String {
     )
 }
 
+/// What a place's semaphore says of processes of real Qt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Qt {
+    /// There is no semaphore that we trust.
+    NoSemaphore,
+    /// None is in the middle of a call, as far as can be seen.
+    Outside,
+    /// One has been for as long as this.
+    Inside,
+}
+
 /// Waits, for a moment, until no process of real Qt is in the middle of a call: it keeps the
-/// semaphore then. Says whether there is one.
-pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+/// semaphore then.
+pub(super) fn wait_for_qt<K: Kernel>(actor: &Actor<K>, place: &Place) -> Qt {
     let kernel = &actor.kernel;
-    let Ok(fd) = kernel.named_open(path_of(place), true) else {
-        return false;
+    let Ok(glance) = Glance::at(kernel, path_of(place), true) else {
+        return Qt::NoSemaphore;
     };
-    let usable = kernel.fstat(fd).is_ok_and(|stat| {
+    let usable = kernel.fstat(glance.fd).is_ok_and(|stat| {
         actor.options.access.trusts_file(&actor.identity, &stat)
             && stat.size >= image(0).len() as u64
     });
-    if usable {
-        if let Ok(address) = kernel.map(fd, SIZE, false) {
-            if Word(kernel.word(address)).value() == 0 {
-                kernel.word_wait(address, 0, COURTESY);
-            }
-            kernel.unmap(address, SIZE);
-        }
+    if !usable {
+        return Qt::NoSemaphore;
     }
-    kernel.close(fd);
-    usable
+    let Ok(address) = kernel.map(glance.fd, SIZE, false) else {
+        return Qt::Outside;
+    };
+    let is_inside = |word: Word| word.value() == 0 && word.holder() == HeldBy::Unknown;
+    let word = Word(kernel.word(address));
+    let mut inside = is_inside(word);
+    if word.value() == 0 {
+        kernel.word_wait(address, 0, COURTESY);
+        inside = inside && is_inside(Word(kernel.word(address)));
+    }
+    kernel.unmap(address, SIZE);
+    if inside { Qt::Inside } else { Qt::Outside }
 }
 
 /// Whether there is something at the path of a place's semaphore.
@@ -313,7 +356,7 @@ pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
     let locked = File::lock(actor, path_of(place), false, Step::Semaphore);
     if let Ok(Some(file)) = locked {
-        if is_unused(&file).unwrap_or(false) {
+        if is_unused(place, &file).unwrap_or(false) {
             file.unlink();
         }
     }

@@ -5,7 +5,7 @@
 //! mapping is not passed on to forked children. So whoever finds the byte of a slot free knows that
 //! its user is gone, and what it has left is its own to clear up: by taking that byte.
 
-use crate::kernel::{Errno, Fd, FileLock, Kernel, Wait};
+use crate::kernel::{Errno, Fd, FileLock, Kernel, Range, Wait};
 
 /// Where the bytes of the slots begin: far behind the end of the file.
 const BASE: u64 = 1 << 32;
@@ -14,24 +14,23 @@ const BASE: u64 = 1 << 32;
 pub(super) const COUNT: u32 = 1000;
 
 /// The bytes of all slots.
-pub(super) const ALL: (u64, u64) = (BASE + 1, COUNT as u64 - 1);
+pub(super) const ALL: Range = Range::new(BASE + 1, COUNT as u64 - 1);
 
 /// The bytes of all slots but this one.
-pub(super) fn around(slot: u32) -> Vec<(u64, u64)> {
-    let slot = u64::from(slot);
-    let end = BASE + u64::from(COUNT);
+pub(super) fn around(slot: u32) -> Vec<Range> {
+    let own = byte(slot);
     // A length of 0 would be all up to the end of the world.
     [
-        (BASE + 1, slot.saturating_sub(1)),
-        (BASE + slot + 1, end.saturating_sub(BASE + slot + 1)),
+        Range::new(ALL.start, own.start.saturating_sub(ALL.start)),
+        Range::new(own.end(), ALL.end().saturating_sub(own.end())),
     ]
     .into_iter()
-    .filter(|(_, length)| *length > 0)
+    .filter(|range| range.length > 0)
     .collect()
 }
 
-fn byte(slot: u32) -> (u64, u64) {
-    (BASE + u64::from(slot), 1)
+fn byte(slot: u32) -> Range {
+    Range::new(BASE + u64::from(slot), 1)
 }
 
 /// Takes a slot that is free, beginning somewhere that another process hardly begins.
@@ -55,10 +54,4 @@ pub(super) fn take<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> Result<(), Errno
 /// Gives a slot back.
 pub(super) fn give_back<K: Kernel>(kernel: &K, fd: Fd, slot: u32) {
     let _ = kernel.range_lock(fd, byte(slot), FileLock::Unlock, Wait::No);
-}
-
-/// Whether the user of a slot is gone. A number that is no slot has no user either; in doubt there
-/// is one.
-pub(super) fn is_gone<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
-    slot >= COUNT || kernel.range_locked(fd, byte(slot)) == Ok(None)
 }

@@ -9,6 +9,7 @@ use crate::kernel::Kernel;
 use crate::place::Place;
 use crate::trouble::{FileFault, Obstacle};
 
+use super::glance::Glance;
 use super::look::ATTACHED;
 
 /// What is in the way, whose it is and what clears it: the text behind an error's own.
@@ -22,6 +23,7 @@ pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, place: &Place, obstacle: &Obs
         FileFault::HardLinks => "has other hard links",
         FileFault::Foreign => "is not ours",
         FileFault::Unreadable => "may not be opened",
+        FileFault::InDoubt => "may be in use, which only its owner and root can tell",
     };
     let mut text = format!("{} {what}", path.display());
     if let Some(stat) = stat {
@@ -32,11 +34,8 @@ pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, place: &Place, obstacle: &Obs
         let mode = stat.mode & 0o777;
         let _ = write!(text, ", belongs to {user}, mode {mode:03o}");
     }
-    let in_use = actor.kernel.named_open(path, false).is_ok_and(|fd| {
-        let locked = actor.kernel.range_locked(fd, ATTACHED);
-        actor.kernel.close(fd);
-        locked != Ok(None)
-    });
+    let in_use = Glance::at(&actor.kernel, path, false)
+        .is_ok_and(|glance| actor.kernel.range_holder(glance.fd, ATTACHED) != Ok(None));
     if in_use && *path == *place.segment {
         text += ", and is in use";
     } else {

@@ -182,7 +182,7 @@ impl<K: Kernel> Attached<K> {
             return semaphore;
         }
         if semaphore.map_or(beside.is_none(), |semaphore| semaphore.leave(actor)) {
-            file.unlink();
+            semaphore::remove_key_file(actor, &place.segment, &file);
             drop(file);
             place.remove_directory(actor);
         } else {

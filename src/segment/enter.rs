@@ -11,7 +11,7 @@ use crate::kernel::{Errno, IpcId, Kernel};
 use crate::key_file::{KeyFile, Make};
 use crate::options::InTheWay;
 use crate::place::{Place, Places};
-use crate::semaphore;
+use crate::semaphore::{self, Clear};
 use crate::trouble::{Obstacle, Trouble};
 
 use super::look::{Look, look};
@@ -57,7 +57,7 @@ fn enter_machine_wide<K: Kernel>(
     if let Some(room) = live_aside(actor, places, purpose)? {
         if let Ok(Some(file)) = file {
             if file.made {
-                file.unlink();
+                semaphore::remove_key_file(actor, &place.segment, &file);
             }
         }
         return Ok(Entered::Room(room));
@@ -92,7 +92,7 @@ fn live_aside<K: Kernel>(
         Ok(None) => {
             // Somebody was killed who had begun to make it, or to clear it.
             if let Some(path) = &place.semaphore {
-                semaphore::clear(actor, path, false);
+                semaphore::clear(actor, path, Clear::Alone);
             }
             place.remove_directory(actor);
             return Ok(None);

@@ -43,7 +43,7 @@ pub(super) fn settle<K: Kernel>(
     match looked {
         Look::Foreign(obstacle) => {
             if file.made {
-                file.unlink();
+                semaphore::remove_key_file(actor, &place.segment, &file);
             }
             Err(Trouble::InTheWay(obstacle))
         }
@@ -57,13 +57,13 @@ pub(super) fn settle<K: Kernel>(
         Look::Live { id, .. } => Ok(room(file, key, Content::Live(id))),
         Look::Nothing => match lost(actor, place, purpose)? {
             Some(room) => {
-                file.unlink();
+                semaphore::remove_key_file(actor, &place.segment, &file);
                 Ok(Settled::Entered(Entered::Room(room)))
             }
             // Root's key file without a segment, found by root for its user, who can't open it.
             None if !actor.may_open(&file.stat) => Ok(Settled::OnlyRootCan { file, id: -1 }),
             None if purpose == Purpose::Create && file.is_from_the_future() => {
-                file.unlink();
+                semaphore::remove_key_file(actor, &place.segment, &file);
                 Err(Trouble::Changed)
             }
             None if purpose == Purpose::Create => Ok(room(file, key, Content::Nothing)),
@@ -146,7 +146,7 @@ fn retry_elsewhere<K: Kernel>(
     place: &Place,
     file: &KeyFile<K>,
 ) -> Result<(), Trouble> {
-    file.unlink();
+    semaphore::remove_key_file(actor, &place.segment, file);
     match actor.make_key_file(&place.segment) {
         Ok(fd) => {
             actor.kernel.close(fd);

@@ -5,7 +5,7 @@ use crate::kernel::{Errno, IpcId, Kernel, ShmStat};
 use crate::key_file::KeyFile;
 use crate::notes;
 use crate::place::Place;
-use crate::semaphore;
+use crate::semaphore::{self, Clear};
 use crate::trouble::{Obstacle, Trouble};
 
 /// Removes a segment that nobody is attached to, and says so in the log.
@@ -54,14 +54,14 @@ pub(crate) fn sweep<K: Kernel>(actor: &Actor<K>, place: &Place, file: KeyFile<K>
     let free = path.is_none_or(|path| taken.is_some() || !semaphore::is_held_at(actor, path));
     if empty && free {
         if let Some(path) = path {
-            semaphore::clear(actor, path, true);
+            semaphore::clear(actor, path, Clear::UnderLock { held: true });
         }
         file.unlink();
     }
     semaphore::end_courtesy(actor, taken);
     if let (true, true, Some(path)) = (empty, free, path) {
         // Somebody who closed it meanwhile may have left it to us, who seemed to hold it.
-        semaphore::clear(actor, path, false);
+        semaphore::clear(actor, path, Clear::UnderLock { held: false });
     }
     drop(file);
     place.remove_directory(actor);

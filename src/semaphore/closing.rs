@@ -36,7 +36,8 @@ impl<K: Kernel> Semaphore<K> {
         let waiting = actor.kernel.sem_waiting(self.id);
         // If not, the lock is given back at once, for whoever leaves next. (A forked child that has
         // the same open file then counts as no user; what it may lose it makes anew.)
-        let gone = !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id);
+        let gone =
+            !held && waiting.unwrap_or(0) == 0 && remove(actor, &file, self.key, self.id, false);
         drop(file);
         if gone {
             // Which may be aside although the segment is not.
@@ -48,7 +49,14 @@ impl<K: Kernel> Semaphore<K> {
 
 /// Removes a semaphore and its key file, in this order: a semaphore without a key file can't be
 /// found again. Says whether it is gone.
-fn remove<K: Kernel>(actor: &Actor<K>, file: &KeyFile<K>, key: IpcKey, id: IpcId) -> bool {
+/// `lifecycle`: under the lifecycle lock of the file.
+fn remove<K: Kernel>(
+    actor: &Actor<K>,
+    file: &KeyFile<K>,
+    key: IpcKey,
+    id: IpcId,
+    lifecycle: bool,
+) -> bool {
     let leads_to = actor.kernel.sem_find(key);
     match actor.kernel.sem_remove(id) {
         Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
@@ -58,7 +66,7 @@ fn remove<K: Kernel>(actor: &Actor<K>, file: &KeyFile<K>, key: IpcKey, id: IpcId
     // The key may lead to another one by now, made by real Qt after ours was removed.
     let ours = leads_to == Ok(id) || leads_to == Err(Errno::ENOENT);
     if ours {
-        file.unlink();
+        file.unlink_under(lifecycle);
     }
     ours
 }
@@ -66,21 +74,47 @@ fn remove<K: Kernel>(actor: &Actor<K>, file: &KeyFile<K>, key: IpcKey, id: IpcId
 /// Removes a segment's key file without a segment. Who detached last left it there if the lock
 /// was held, since that may be a process of real Qt that is making a segment.
 fn clear_segment_file<K: Kernel>(actor: &Actor<K>, place: &Place) {
-    let Ok(Some(file)) = KeyFile::open(actor, &place.segment, Make::No, Step::KeyFile) else {
+    // One file for both: who has its lock at this moment may leave it to us.
+    let opened = if actor.one_file {
+        KeyFile::lock(actor, &place.segment, Make::No)
+    } else {
+        KeyFile::open(actor, &place.segment, Make::No, Step::KeyFile)
+    };
+    let Ok(Some(file)) = opened else {
         return;
     };
-    if file.try_exclusive() {
+    if file.is_exclusive() || file.try_exclusive() {
         let empty = usable_key(actor, &place.segment, &file.stat)
             .is_ok_and(|key| actor.kernel.shm_find(key) == Err(Errno::ENOENT));
         if empty {
-            file.unlink();
+            remove_key_file(actor, &place.segment, &file);
         }
     }
 }
 
-/// Clears a semaphore that nobody uses, and its key file, by a path alone. `held`: it is we who
-/// keep it at 0.
-pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, held: bool) {
+/// Removes the key file of a segment that is gone, under its lock. Where it is the semaphore's as
+/// well, that goes first, if nobody uses it: who closed it meanwhile may have left it to us.
+pub(crate) fn remove_key_file<K: Kernel>(actor: &Actor<K>, path: &Path, file: &KeyFile<K>) {
+    if actor.one_file {
+        clear(actor, path, Clear::UnderLock { held: false });
+    } else {
+        file.unlink();
+    }
+}
+
+/// What of its surroundings is ours while a semaphore is cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clear {
+    /// Nothing.
+    Alone,
+    /// The segment's lifecycle lock. `held`: and it is we who keep the semaphore at 0.
+    UnderLock { held: bool },
+}
+
+/// Clears a semaphore that nobody uses, and its key file, by a path alone.
+pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, how: Clear) {
+    let lifecycle = how != Clear::Alone;
+    let held = how == Clear::UnderLock { held: true };
     let Ok(Some(file)) = KeyFile::open(actor, path, Make::No, Step::SemaphoreFile) else {
         return;
     };
@@ -96,9 +130,9 @@ pub(crate) fn clear<K: Kernel>(actor: &Actor<K>, path: &Path, held: bool) {
             if waited_for || !held && is_held(&actor.kernel, id) {
                 return;
             }
-            remove(actor, &file, key, id);
+            remove(actor, &file, key, id, lifecycle);
         }
-        Err(Errno::ENOENT) => file.unlink(),
+        Err(Errno::ENOENT) => file.unlink_under(lifecycle),
         Err(_) => {}
     }
 }

@@ -10,7 +10,7 @@ use crate::options::InTheWay;
 use crate::place::{Place, Places};
 use crate::trouble::{Step, Trouble};
 
-use super::{ATTEMPTS, Role, Semaphore, clear, obstacle, segment_lives};
+use super::{ATTEMPTS, Clear, Role, Semaphore, clear, obstacle, segment_lives};
 
 /// Opens the machine-wide semaphore, or the one aside: where that is in use, or where what
 /// stands at the machine-wide place belongs to somebody else.
@@ -74,7 +74,7 @@ fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
         Ok(Some(file)) if !file.try_exclusive() => true,
         Ok(Some(file)) => {
             drop(file);
-            clear(actor, path, false);
+            clear(actor, path, Clear::Alone);
             place.remove_directory(actor);
             false
         }

@@ -163,14 +163,14 @@ impl<K: Kernel> SharedMemory<K> {
     }
 
     fn wait_for_named(&self, handle: Handle, mark: u32, wait: Wait) -> Option<bool> {
-        let (fd, name) = {
+        let (inquiry, name) = {
             let state = self.state();
             let semaphore = state.named.semaphore.as_ref()?;
-            (semaphore.fd(), semaphore.path().to_owned())
+            (semaphore.inquiry(), semaphore.path().to_owned())
         };
         let pid = self.kernel.getpid();
         let still_ours = || self.named_lock.of(mark) == Some(handle);
-        let take = |wait| lock::take(&self.kernel, handle, fd, pid, wait, still_ours);
+        let take = |wait| lock::take(&self.kernel, handle, &inquiry, pid, wait, still_ours);
         let mut taken = match wait {
             Wait::Forever => take(Wait::AtMost(PATIENCE)),
             wait => take(wait),

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::error::Error;
-use crate::kernel::{Errno, Fd, Kernel, Wait};
+use crate::kernel::{Errno, Kernel, Wait};
 use crate::key::NameFault;
-use crate::named::{self, Handle, Role, counter};
+use crate::named::{self, Handle, Inquiry, Role, counter};
 use crate::shared_memory::detail;
 use crate::texts;
 
@@ -41,40 +41,14 @@ impl Named {
     }
 }
 
-/// The semaphore itself.
-#[derive(Debug)]
-pub(super) struct State<K: Kernel> {
-    semaphore: Option<named::Semaphore<K>>,
-    /// Where one was mapped before, and the fork mark of the process.
-    page: Option<(u32, usize)>,
-}
-
-impl<K: Kernel> State<K> {
-    pub fn new() -> Self {
-        State {
-            semaphore: None,
-            page: None,
-        }
-    }
-
-    /// Gives up what is left. Nobody uses the object any more.
-    pub fn end(&mut self, kernel: &K) {
-        if let Some((mark, page)) = self.page.take() {
-            if mark == kernel.fork_mark() {
-                kernel.unmap(page, named::PAGE);
-            }
-        }
-    }
-}
-
 impl<K: Kernel> SystemSemaphore<K> {
     /// `acquire()` with a POSIX key; `None` with another.
     pub(super) fn acquire_posix(&self) -> Option<bool> {
         if self.add_at_once(-1) {
             return Some(true);
         }
-        self.operate(|kernel, handle, fd, go_on| {
-            counter::acquire(kernel, handle, fd, Wait::Forever, go_on)
+        self.operate(|kernel, handle, inquiry, go_on| {
+            counter::acquire(kernel, handle, inquiry, Wait::Forever, go_on)
                 .map_err(|errno| texts::of_posix_operation(errno, true))
         })
     }
@@ -84,8 +58,8 @@ impl<K: Kernel> SystemSemaphore<K> {
         if self.add_at_once(n) {
             return Some(true);
         }
-        self.operate(|kernel, handle, fd, _| {
-            counter::release(kernel, handle, fd, n)
+        self.operate(|kernel, handle, inquiry, _| {
+            counter::release(kernel, handle, inquiry, n)
                 .map_err(|errno| texts::of_posix_operation(errno, false))
         })
     }
@@ -105,11 +79,11 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     fn operate(
         &self,
-        act: impl Fn(&K, Handle, Option<Fd>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
+        act: impl Fn(&K, Handle, &Inquiry<K>, &mut dyn FnMut() -> bool) -> Result<(), Error>,
     ) -> Option<bool> {
         let mark = self.kernel.fork_mark();
         for _ in 0..ATTEMPTS {
-            let (handle, fd) = {
+            let (handle, inquiry) = {
                 let mut state = self.state();
                 if !state.key.is_posix() || state.key.is_empty() {
                     return None;
@@ -121,11 +95,13 @@ impl<K: Kernel> SystemSemaphore<K> {
                         None => return Some(false),
                     },
                 };
-                let semaphore = state.posix.semaphore.as_ref();
-                (handle, semaphore.and_then(named::Semaphore::fd))
+                let Some(semaphore) = &state.posix else {
+                    continue;
+                };
+                (handle, semaphore.inquiry())
             };
             let still_ours = || self.named.of(mark) == Some(handle);
-            let answer = act(&self.kernel, handle, fd, &mut { still_ours });
+            let answer = act(&self.kernel, handle, &inquiry, &mut { still_ours });
             if !still_ours() {
                 continue;
             }
@@ -139,13 +115,13 @@ impl<K: Kernel> SystemSemaphore<K> {
 
     pub(super) fn open_posix(&self, state: &mut super::State<K>, reset: bool) -> Option<Handle> {
         let mark = self.kernel.fork_mark();
-        if let Some(semaphore) = &state.posix.semaphore {
+        if let Some(semaphore) = &state.posix {
             if semaphore.is_own() {
                 return Some(semaphore.handle());
             }
         }
         // A forked child's: not mapped here.
-        state.posix.semaphore = None;
+        state.posix = None;
         let Chosen::Ipc(key) = &state.key else {
             return None;
         };
@@ -168,12 +144,10 @@ impl<K: Kernel> SystemSemaphore<K> {
             initial: state.initial.unsigned_abs(),
             reset,
         };
-        let page = state.posix.page.filter(|(of, _)| *of == mark);
-        match named::resolve(&actor, &places, role, page.map(|(_, page)| page)) {
+        match named::resolve(&actor, &places, role, None) {
             Ok(semaphore) => {
                 let handle = semaphore.handle();
-                state.posix.page = None;
-                state.posix.semaphore = Some(semaphore);
+                state.posix = Some(semaphore);
                 self.named.mark.store(mark, Ordering::Relaxed);
                 self.named.handle.store(handle.raw(), Ordering::Release);
                 Some(handle)
@@ -187,12 +161,10 @@ impl<K: Kernel> SystemSemaphore<K> {
     }
 
     pub(super) fn close_posix(&self, state: &mut super::State<K>) {
-        if let Some(semaphore) = state.posix.semaphore.take() {
+        if let Some(semaphore) = state.posix.take() {
             self.named.handle.store(0, Ordering::Release);
             let actor = self.actor(state);
-            let page = semaphore.close(&actor);
-            let mark = self.kernel.fork_mark();
-            state.posix.page = page.map(|page| (mark, page)).or(state.posix.page);
+            semaphore.close(&actor);
         }
     }
 }

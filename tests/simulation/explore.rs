@@ -45,8 +45,8 @@ enum Choice {
     TimeOut(Pid),
     /// It is killed.
     Kill(Pid),
-    /// One more step of its death.
-    Die(Pid),
+    /// One more step of its death, in the one way or the other.
+    Die(Pid, bool),
 }
 
 /// What a search found.
@@ -223,7 +223,10 @@ impl<'a> Search<'a> {
         let alive = |pid: &Pid| world.processes[*pid].life == Life::Alive;
         for pid in 0..self.automata.len() {
             if world.dying(pid) {
-                choices.push(Choice::Die(pid));
+                choices.push(Choice::Die(pid, false));
+                if world.dies_in_two_ways(pid) {
+                    choices.push(Choice::Die(pid, true));
+                }
             } else if alive(&pid) {
                 if world.processes[pid].waiting.is_none() {
                     choices.push(Choice::Call(pid));
@@ -274,8 +277,8 @@ impl<'a> Search<'a> {
                 state.at[pid] = KILLED;
                 return Ok(None);
             }
-            Choice::Die(pid) => {
-                state.world.die(pid);
+            Choice::Die(pid, lowest_first) => {
+                state.world.die(pid, lowest_first);
                 return Ok(None);
             }
         };

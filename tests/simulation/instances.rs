@@ -71,11 +71,7 @@ fn numbers_and_claims_differ(
         let Some(number) = statuses[one].number else {
             continue;
         };
-        if !world.processes[one]
-            .fds
-            .values()
-            .any(|handle| !handle.ranges.is_empty())
-        {
+        if !world.has_ranges(one) {
             return Err(format!("process {one} has lost its number {number}"));
         }
         for other in (one + 1..members.len()).filter(alive) {

@@ -4,6 +4,7 @@
 mod in_the_way;
 mod judge;
 mod many_processes;
+mod one_file;
 mod posix;
 mod programs;
 mod two_processes;
@@ -16,8 +17,8 @@ use crate::schedules::{pct, random};
 use crate::sim_process::{SimProcess, User};
 use crate::{seed, soak};
 use judge::clean;
-use programs::next_start;
-pub use programs::{identity, key, memory};
+pub use programs::{Keys, identity, key, memory};
+use programs::{RUNTIME, next_start};
 
 /// The user, and one who has nothing to do with it.
 pub const USER: u32 = 1000;
@@ -38,11 +39,11 @@ pub fn everybody() -> Vec<User> {
     vec![user(), root()]
 }
 
-fn members(users: &[User], program: fn(&SimProcess)) -> Vec<Member> {
-    users
-        .iter()
-        .map(|user| member(user.clone(), program))
-        .collect()
+/// What a process does with a kind of key.
+type Behaviour = fn(&SimProcess, Keys);
+
+fn does(user: &User, keys: Keys, behaviour: Behaviour) -> Member {
+    member(user.clone(), move |process| behaviour(process, keys))
 }
 
 /// Every interleaving, and with one kill at every call.
@@ -104,8 +105,16 @@ pub fn roll(scenario: &Scenario, kills: usize) {
     }
 }
 
-fn scenario(name: &str, users: &[User], program: fn(&SimProcess)) -> Scenario {
-    let mut scenario = Scenario::new(name, members(users, program));
-    scenario.at_rest = clean(everybody(), next_start(), &[]);
+fn scenario(name: &str, keys: Keys, users: &[User], behaviour: Behaviour) -> Scenario {
+    let members = users.iter().map(|user| does(user, keys, behaviour));
+    let mut scenario = Scenario::new(&format!("{keys:?}: {name}"), members.collect());
+    // As on tmpfs.
+    scenario.world.reuse_inodes = keys != Keys::Posix;
+    if keys == Keys::OneFile {
+        scenario.world.plant_directory("/run", 0, 0, 0o755);
+        scenario.world.plant_directory("/run/user", 0, 0, 0o755);
+        scenario.world.plant_directory(RUNTIME, USER, USER, 0o700);
+    }
+    scenario.at_rest = clean(everybody(), next_start(keys), &[]);
     scenario
 }

@@ -13,7 +13,8 @@ use shuttle::sync::{Condvar, Mutex, MutexGuard};
 use shuttle::{Config, Runner};
 
 use crate::explore::{readable, show_reply};
-use crate::model::call::{Call, Cred, Line, Reply};
+use crate::model::call::{Call, Cred, Reply};
+use crate::model::line::Line;
 use crate::model::{Life, Pid, Step, Waiting, World};
 use crate::scenario::{Rest, Scenario, Time};
 use crate::sim_process::{Answers, End, SimProcess, Status, run};
@@ -181,7 +182,7 @@ impl Task {
                 shared.changed.notify_all();
                 return;
             }
-            state.world.die(pid);
+            state.world.die(pid, false);
             state.check(&shared.scenario);
             shared.changed.notify_all();
         }

@@ -5,23 +5,20 @@
 //! under shuttle (`schedules`), or a world of its own (`alone`).
 
 mod alone;
+mod kernel;
 mod ranges;
 
 use std::cell::{Cell, RefCell};
 use std::panic::resume_unwind;
-use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::sync::Mutex;
 
-use qshm::kernel::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, SemStat, ShmStat, Wait,
-};
+use qshm::kernel::{Errno, OwnSlot};
 
 pub use alone::run_alone;
 
 use crate::model::Pid;
-use crate::model::call::{Call, Cred, Named, Reply, Value};
-use crate::model::process::number_of;
+use crate::model::call::{Call, Cred, Reply, Value};
 
 /// Who started the process, and as whom it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +86,7 @@ struct Shared {
     cred: Cell<Cred>,
     stopped: Cell<bool>,
     status: RefCell<Status>,
+    slots: Mutex<Vec<OwnSlot>>,
     answers: Box<dyn Answers>,
 }
 
@@ -109,6 +107,7 @@ impl SimProcess {
             cred: Cell::new(user.cred),
             stopped: Cell::new(false),
             status: RefCell::default(),
+            slots: Mutex::default(),
             answers: Box::new(answers),
         }))
     }
@@ -163,6 +162,9 @@ impl SimProcess {
         }
         let status = self.status();
         match self.0.answers.answer(self.0.cred.get(), call, &status) {
+            Some(Err(errno)) if errno == Errno::EFAULT as i32 => {
+                self.wrong(format!("a signal, SIGSEGV or SIGBUS, in {call:?}"))
+            }
             Some(reply) => reply.map_err(Errno::from_raw),
             None => self.stop(),
         }
@@ -192,307 +194,6 @@ impl SimProcess {
             Value::Number(number) => Ok(number.try_into().unwrap()),
             other => panic!("{call:?} answered {other:?}"),
         }
-    }
-}
-
-impl Kernel for SimProcess {
-    fn getpid(&self) -> i32 {
-        number_of(self.0.pid)
-    }
-
-    fn geteuid(&self) -> u32 {
-        self.0.cred.get().uid
-    }
-
-    fn getegid(&self) -> u32 {
-        self.0.cred.get().gid
-    }
-
-    fn is_alive(&self, pid: i32) -> bool {
-        self.yes(&Call::IsAlive(pid))
-    }
-
-    fn as_user<T>(&self, uid: u32, gid: u32, act: impl FnOnce() -> T) -> Result<T, Errno> {
-        struct Back<'a>(&'a Cell<Cred>, Cred);
-        impl Drop for Back<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.1);
-            }
-        }
-        let now = self.0.cred.get();
-        if now.uid != 0 && (Cred { uid, gid }) != now {
-            return Err(Errno::EPERM);
-        }
-        let _back = Back(&self.0.cred, now);
-        self.0.cred.set(Cred { uid, gid });
-        Ok(act())
-    }
-
-    fn open(&self, path: &Path, how: Open) -> Result<Fd, Errno> {
-        self.number(&Call::Open(path.into(), how))
-    }
-
-    fn reopen(&self, fd: Fd) -> Result<Fd, Errno> {
-        self.number(&Call::Reopen(fd))
-    }
-
-    fn close(&self, fd: Fd) {
-        let _ = self.ask(&Call::Close(fd));
-    }
-
-    fn fstat(&self, fd: Fd) -> Result<FileStat, Errno> {
-        file(self.ask(&Call::Fstat(fd))?)
-    }
-
-    fn lstat(&self, path: &Path) -> Result<FileStat, Errno> {
-        file(self.ask(&Call::Lstat(path.into()))?)
-    }
-
-    fn fchmod(&self, fd: Fd, mode: u32) -> Result<(), Errno> {
-        self.unit(&Call::Fchmod(fd, mode))
-    }
-
-    fn fchgrp(&self, fd: Fd, gid: u32) -> Result<(), Errno> {
-        self.unit(&Call::Fchgrp(fd, gid))
-    }
-
-    fn flock(&self, fd: Fd, lock: FileLock, wait: Wait) -> Result<(), Errno> {
-        self.unit(&Call::Flock(fd, lock, wait))
-    }
-
-    fn unlink(&self, path: &Path) -> Result<(), Errno> {
-        self.unit(&Call::Unlink(path.into()))
-    }
-
-    fn mkdir(&self, path: &Path, mode: u32) -> Result<(), Errno> {
-        self.unit(&Call::Mkdir(path.into(), mode))
-    }
-
-    fn rmdir(&self, path: &Path) -> Result<(), Errno> {
-        self.unit(&Call::Rmdir(path.into()))
-    }
-
-    fn shm_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
-        self.number(&Call::ShmFind(key))
-    }
-
-    fn shm_create(&self, key: IpcKey, size: usize, mode: u32) -> Result<IpcId, Errno> {
-        self.number(&Call::ShmCreate(key, size, mode))
-    }
-
-    fn shm_stat(&self, id: IpcId) -> Result<ShmStat, Errno> {
-        match self.ask(&Call::ShmStat(id))? {
-            Value::Shm(stat) => Ok(stat),
-            other => panic!("shm_stat answered {other:?}"),
-        }
-    }
-
-    fn shm_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
-        self.unit(&Call::ShmSet(id, uid, gid, mode))
-    }
-
-    fn shm_remove(&self, id: IpcId) -> Result<(), Errno> {
-        self.unit(&Call::ShmRemove(id))
-    }
-
-    fn shm_attach(&self, id: IpcId, read_only: bool) -> Result<usize, Errno> {
-        self.number(&Call::ShmAttach(id, read_only))
-    }
-
-    fn shm_detach(&self, address: usize) -> Result<(), Errno> {
-        self.unit(&Call::ShmDetach(address))
-    }
-
-    fn shm_clear(&self, address: usize, size: usize) {
-        let _ = self.ask(&Call::ShmClear(address, size));
-    }
-
-    fn sem_find(&self, key: IpcKey) -> Result<IpcId, Errno> {
-        self.number(&Call::SemFind(key))
-    }
-
-    fn sem_create(&self, key: IpcKey, mode: u32) -> Result<IpcId, Errno> {
-        self.number(&Call::SemCreate(key, mode))
-    }
-
-    fn sem_stat(&self, id: IpcId) -> Result<SemStat, Errno> {
-        match self.ask(&Call::SemStat(id))? {
-            Value::Sem(stat) => Ok(stat),
-            other => panic!("sem_stat answered {other:?}"),
-        }
-    }
-
-    fn sem_set(&self, id: IpcId, uid: u32, gid: u32, mode: u32) -> Result<(), Errno> {
-        self.unit(&Call::SemSet(id, uid, gid, mode))
-    }
-
-    fn sem_remove(&self, id: IpcId) -> Result<(), Errno> {
-        self.unit(&Call::SemRemove(id))
-    }
-
-    fn sem_value(&self, id: IpcId) -> Result<i32, Errno> {
-        self.number(&Call::SemValue(id))
-    }
-
-    fn sem_waiting(&self, id: IpcId) -> Result<i32, Errno> {
-        self.number(&Call::SemWaiting(id))
-    }
-
-    fn sem_last_pid(&self, id: IpcId) -> Result<i32, Errno> {
-        self.number(&Call::SemLastPid(id))
-    }
-
-    fn sem_set_value(&self, id: IpcId, value: i32) -> Result<(), Errno> {
-        self.unit(&Call::SemSetValue(id, value))
-    }
-
-    fn sem_op(&self, id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
-        self.unit(&Call::SemOp(id, delta, wait))
-    }
-
-    fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
-        self.number(&Call::OpenShared(path.into(), mode, group))
-    }
-
-    fn may_write(&self, directory: &Path) -> bool {
-        self.yes(&Call::MayWrite(directory.into()))
-    }
-
-    fn shm_keys(&self) -> Vec<IpcKey> {
-        self.numbers(&Call::ShmKeys)
-    }
-
-    fn sem_keys(&self) -> Vec<IpcKey> {
-        self.numbers(&Call::SemKeys)
-    }
-
-    fn inodes(&self, directory: &Path, prefix: &str) -> Vec<u64> {
-        self.numbers(&Call::Inodes(directory.into(), prefix.into()))
-    }
-
-    fn sem_was_used(&self, id: IpcId) -> Result<bool, Errno> {
-        self.number::<i64>(&Call::SemWasUsed(id))
-            .map(|used| used != 0)
-    }
-
-    fn open_deleted(&self, path: &Path, uid: u32) -> Option<Fd> {
-        self.number(&Call::OpenDeleted(path.into(), uid)).ok()
-    }
-
-    fn range_lock(
-        &self,
-        fd: Fd,
-        range: (u64, u64),
-        lock: FileLock,
-        _wait: Wait,
-    ) -> Result<(), Errno> {
-        self.unit(&Call::RangeLock(fd, range, lock))
-    }
-
-    fn range_locked(&self, fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
-        match self.ask(&Call::RangeLocked(fd, range))? {
-            Value::List(starts) => Ok(starts.first().map(|start| *start as u64)),
-            other => panic!("range_locked answered {other:?}"),
-        }
-    }
-
-    fn named_open(&self, path: &Path, write: bool) -> Result<Fd, Errno> {
-        self.number(&Call::NamedOpen(path.into(), write))
-    }
-
-    fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        self.number(&Call::NamedOpenLocked(path.into(), write, wait))
-    }
-
-    fn named_make(&self, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
-        let words = new.content.chunks(8).map(|chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u64::from_ne_bytes(word)
-        });
-        let named = Named {
-            mode: new.mode,
-            group: new.group,
-            size: new.size,
-            words: words.collect(),
-        };
-        self.number(&Call::NamedMake(path.into(), named))
-    }
-
-    fn named_resize(&self, fd: Fd, size: u64) -> Result<(), Errno> {
-        self.unit(&Call::NamedResize(fd, size))
-    }
-
-    fn named_alone(&self, fd: Fd, wait: Wait) -> Result<bool, Errno> {
-        self.number::<i64>(&Call::NamedAlone(fd, wait))
-            .map(|alone| alone != 0)
-    }
-
-    fn is_open_elsewhere(&self, file: &FileStat) -> bool {
-        // Nobody of ours has one for long, and there is no Qt.
-        self.is_mapped(file)
-    }
-
-    fn is_mapped(&self, file: &FileStat) -> bool {
-        self.yes(&Call::IsMapped(file.ino))
-    }
-
-    fn map(&self, fd: Fd, _size: usize, _read_only: bool) -> Result<usize, Errno> {
-        self.number(&Call::Map(fd, false, None))
-    }
-
-    fn map_own(&self, fd: Fd, _size: usize, at: Option<usize>) -> Result<usize, Errno> {
-        self.number(&Call::Map(fd, true, at))
-    }
-
-    fn unmap(&self, address: usize, _size: usize) {
-        let _ = self.ask(&Call::Unmap(address));
-    }
-
-    fn retire(&self, address: usize, _size: usize) {
-        let _ = self.ask(&Call::Unmap(address));
-    }
-
-    fn word(&self, address: usize) -> u64 {
-        self.number::<i64>(&Call::Word(address)).unwrap_or(0) as u64
-    }
-
-    fn words(&self, address: usize, count: usize) -> Vec<u64> {
-        match self.ask(&Call::Words(address, count)) {
-            Ok(Value::List(words)) => words.iter().map(|word| *word as u64).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn word_swap(&self, address: usize, old: u64, new: u64) -> Result<(), u64> {
-        match self.ask(&Call::WordSwap(address, old, new)) {
-            Ok(Value::Number(now)) => Err(now as u64),
-            // A program that unwinds must not try again and again.
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    fn word_set(&self, address: usize, value: u64) {
-        let _ = self.ask(&Call::WordSet(address, value));
-    }
-
-    fn word_wait(&self, address: usize, low: u32, time: Duration) {
-        let _ = self.ask(&Call::WordWait(address, low, time));
-    }
-
-    fn word_wake(&self, address: usize, count: i32) {
-        let _ = self.ask(&Call::WordWake(address, count));
-    }
-
-    fn pause(&self, time: Duration) {
-        let _ = self.ask(&Call::Pause(time));
-    }
-}
-
-fn file(value: Value) -> Result<FileStat, Errno> {
-    match value {
-        Value::File(stat) => Ok(stat),
-        other => panic!("stat answered {other:?}"),
     }
 }
 

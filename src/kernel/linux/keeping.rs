@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::statfs;
 
-use super::super::{FileStat, Range, RangeLocks as _};
+use super::super::{FileLock, FileStat, Kernel as _, Range, RangeLocks as _, Wait};
 use super::Linux;
 
 /// What is known, by device and inode number of the directory; not more than a process may need.
@@ -49,7 +49,7 @@ fn tried(directory: &Path) -> Option<bool> {
     let locked = open(again.as_str(), flags, Mode::empty()).ok()?;
     let byte = Range::new(0, 1);
     let address = Linux.keep(locked.as_raw_fd()).ok()?;
-    let taken = Linux.lock_range(locked.as_raw_fd(), byte);
+    let taken = Linux.range_lock(locked.as_raw_fd(), byte, FileLock::Exclusive, Wait::No);
     drop(locked);
     let holder = Linux.range_holder(file.as_raw_fd(), byte);
     Linux.let_go(address);

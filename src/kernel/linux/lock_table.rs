@@ -9,7 +9,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
-use super::super::range_locks::{HeldRange, Range};
+use super::super::Range;
+use super::super::range_locks::HeldRange;
 
 /// How often a table is read that does not come in one piece.
 const READS: usize = 5;

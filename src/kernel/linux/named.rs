@@ -17,6 +17,9 @@ use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
 use super::{Linux, check};
 
+/// How often fallocate(2) is repeated that a signal ended.
+const ATTEMPTS: usize = 20;
+
 fn access(write: bool) -> OFlag {
     let access = if write {
         OFlag::O_RDWR
@@ -28,29 +31,52 @@ fn access(write: bool) -> OFlag {
 
 pub fn open(path: &Path, write: bool) -> Result<Fd, Errno> {
     let flags = access(write) | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    Ok(nix_open(path, flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(path, flags, Mode::empty())?)
 }
 
+/// A descriptor that no program takes for its standard output: where that is closed, an open file
+/// gets its number.
+pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd.into_raw_fd());
+    }
+    // SAFETY: numbers only; the kernel checks the descriptor, and gives a new one.
+    check(unsafe {
+        libc::fcntl(
+            fd.as_raw_fd(),
+            libc::F_DUPFD_CLOEXEC,
+            libc::STDERR_FILENO + 1,
+        )
+    })
+}
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     match nix_open(directory, access(true) | OFlag::O_TMPFILE, mode) {
         Ok(fd) => {
             finish(kernel, &fd, new)?;
-            link(&fd, path)?;
-            Ok(fd.into_raw_fd())
+            match link(&fd, path) {
+                Ok(()) => above_standard(fd),
+                // The directory has gone, or there is no /proc to name the file by: the attempt
+                // below tells which.
+                Err(Errno::ENOENT) => make_by_name(kernel, path, new),
+                Err(errno) => Err(errno),
+            }
         }
         // Not on this file system: others may see it unfinished for a moment, and clear it then.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            let fd = nix_open(path, flags, mode)?;
-            finish(kernel, &fd, new).inspect_err(|_| {
-                let _ = unistd::unlink(path);
-            })?;
-            Ok(fd.into_raw_fd())
-        }
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => make_by_name(kernel, path, new),
         Err(errno) => Err(errno),
     }
+}
+
+/// Makes a file that has its name from the start.
+fn make_by_name(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
+    let flags = access(true) | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+    let fd = nix_open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    finish(kernel, &fd, new).inspect_err(|_| {
+        let _ = unistd::unlink(path);
+    })?;
+    above_standard(fd)
 }
 
 /// Gives a file without a name one.
@@ -70,19 +96,14 @@ pub fn link(fd: &OwnedFd, path: &Path) -> Result<(), Errno> {
 fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno> {
     let raw = fd.as_raw_fd();
     kernel.flock(raw, FileLock::Exclusive, Wait::No)?;
-    if new.mode != 0o600 || kernel.fstat(raw)?.mode & 0o777 != new.mode {
+    let as_it_is = new.mode == 0o600 && new.group.is_none();
+    if !as_it_is || kernel.fstat(raw)?.mode & 0o777 != new.mode {
         finish_shared(kernel, raw, new.mode, new.group);
     }
-    let size = libc::off_t::try_from(new.size).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    let reserve = || check(unsafe { libc::fallocate(raw, 0, 0, size) });
-    let reserved = match new.reserve.then(reserve) {
-        None | Some(Err(Errno::EOPNOTSUPP)) => false,
-        Some(answer) => answer.map(|_| true)?,
-    };
-    if !reserved {
-        // SAFETY: the same.
-        check(unsafe { libc::ftruncate(raw, size) })?;
+    if new.reserve {
+        reserve(kernel, raw, new.size)?;
+    } else {
+        resize(raw, new.size)?;
     }
     if !new.content.is_empty() {
         let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
@@ -91,60 +112,29 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     Ok(())
 }
 
-fn record(range: (u64, u64), kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: range.0 as libc::off_t,
-        l_len: range.1 as libc::off_t,
-        // F_OFD_* wants it to be 0.
-        l_pid: 0,
-    }
-}
-
-pub fn range_lock(fd: Fd, range: (u64, u64), lock: FileLock) -> Result<(), Errno> {
-    let kind = match lock {
-        FileLock::Shared => libc::F_RDLCK,
-        FileLock::Exclusive => libc::F_WRLCK,
-        FileLock::Unlock => libc::F_UNLCK,
-    };
-    let record = record(range, kind);
-    // SAFETY: the kernel reads `record`, which lives here, and checks the descriptor.
-    let answer = check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const record) });
-    match answer {
-        Err(Errno::EACCES) => Err(Errno::EAGAIN),
-        answer => answer.map(drop),
-    }
-}
-
-pub fn range_locked(fd: Fd, range: (u64, u64)) -> Result<Option<u64>, Errno> {
-    let mut record = record(range, libc::F_WRLCK);
-    // SAFETY: the kernel reads and fills `record`, which lives here, and checks the descriptor.
-    check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut record) })?;
-    let free = record.l_type == libc::F_UNLCK as libc::c_short;
-    Ok((!free).then_some(record.l_start as u64))
-}
-
-/// fcntl(2) of Linux that libc does not name.
-const F_SETSIG: libc::c_int = 10;
-
-/// The signal for whoever has a lease that somebody else's open(2) breaks. It can only come while
-/// [`lease`] runs; the usual one, SIGIO, would end the process, and this one is ignored.
-const HARMLESS: libc::c_int = libc::SIGURG;
-
-pub fn lease(fd: Fd) -> Result<(), Errno> {
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    unsafe {
-        check(libc::fcntl(fd, F_SETSIG, HARMLESS))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK))?;
-        check(libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK)).map(drop)
-    }
-}
-
-pub fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
+fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     let size = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)
+}
+
+pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
+    let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
+    // SAFETY: numbers only; the kernel checks the descriptor.
+    let reserve = || check(unsafe { libc::fallocate(fd, 0, 0, length) }).map(drop);
+    // Before Linux 5.18 a signal ends it, and there may be one after the other.
+    for _ in 0..ATTEMPTS {
+        match reserve() {
+            Err(Errno::EINTR) => {}
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP) => break,
+            answer => return answer,
+        }
+    }
+    if kernel.fstat(fd)?.size < size {
+        resize(fd, size)?;
+    }
+    Ok(())
 }
 
 const BOTH: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;

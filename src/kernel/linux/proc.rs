@@ -4,18 +4,13 @@
 //! decisions it only adds to what is known otherwise.
 
 use std::collections::HashSet;
-use std::ffi::CString;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{Mode, fstatat};
-
 use super::super::range_locks::{MappedBy, MappedFile};
-use super::super::{Errno, FileStat, IpcId, IpcPerm, Process, ShmStat};
+use super::super::{FileStat, IpcId, IpcPerm, Process, ShmStat};
 
 /// The fields of the row of `/proc/sysvipc/NAME` with this id; see proc(5).
 fn row(name: &str, id: IpcId) -> Option<Vec<i64>> {
@@ -108,28 +103,6 @@ fn others() -> impl Iterator<Item = DirEntry> {
     };
     let all = fs::read_dir("/proc").into_iter();
     all.flat_map(Iterator::flatten).filter(is_other)
-}
-
-/// Whether a process has a descriptor of the file, as far as those may be looked at.
-pub fn is_open_elsewhere(file: &FileStat) -> bool {
-    others().any(|entry| has_open(&entry.path().join("fd"), file).unwrap_or(false))
-}
-
-/// Whether a link in this directory of a process's descriptors leads to the file. By descriptor of
-/// the directory: to look every path up from the root would take most of the time.
-fn has_open(descriptors: &Path, file: &FileStat) -> Result<bool, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut directory = Dir::open(descriptors, flags, Mode::empty())?;
-    let names: Vec<CString> = directory
-        .iter()
-        .flatten()
-        .map(|entry| entry.file_name().to_owned())
-        .collect();
-    let leads_there = |name: &CString| {
-        let found = fstatat(&directory, name.as_c_str(), AtFlags::empty());
-        found.is_ok_and(|found| (found.st_dev, found.st_ino) == (file.dev, file.ino))
-    };
-    Ok(names.iter().any(leads_there))
 }
 
 /// Whether a process maps the file, as far as maps may be read.

@@ -4,39 +4,20 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::NixPath as _;
 use once_cell::sync::Lazy;
 
-use super::super::range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, Range, RangeLocks};
-use super::super::{Errno, Fd, FileStat, Kernel as _};
+use super::super::range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
+use super::super::{Errno, Fd, FileStat, Kernel as _, Range};
 use super::shared_file::new_file;
-use super::{Linux, check, fork_window};
+use super::{Linux, check};
 
 /// How much of a file is mapped to keep its description: what one page takes. Nothing is ever
 /// read there, so the file may be shorter.
 const MAPPED: usize = 4096;
-
-/// `struct flock` for a range; never a pid, as description locks want it.
-fn flock(kind: libc::c_int, range: Range) -> Result<libc::flock, Errno> {
-    let offset = |number: u64| libc::off_t::try_from(number).map_err(|_| Errno::EINVAL);
-    Ok(libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: offset(range.start)?,
-        l_len: offset(range.length)?,
-        l_pid: 0,
-    })
-}
-
-fn set_lock(fd: Fd, kind: libc::c_int, range: Range) -> Result<(), Errno> {
-    let lock = flock(kind, range)?;
-    // SAFETY: the kernel reads one struct flock, which lives here, and checks the descriptor.
-    check(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).map(drop)
-}
 
 /// How large this process may make a file: getrlimit(2), `RLIMIT_FSIZE`.
 fn file_size_limit() -> u64 {
@@ -125,34 +106,6 @@ impl RangeLocks for Linux {
         Ok(())
     }
 
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        match set_lock(fd, libc::F_WRLCK, range) {
-            // Either is allowed for "somebody has it", see fcntl(2).
-            Err(Errno::EACCES) => Err(Errno::EAGAIN),
-            answer => answer,
-        }
-    }
-
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        set_lock(fd, libc::F_UNLCK, range)
-    }
-
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
-        let mut lock = flock(libc::F_WRLCK, range)?;
-        // SAFETY: the kernel reads and writes one struct flock, which lives here.
-        check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
-        if libc::c_int::from(lock.l_type) == libc::F_UNLCK {
-            return Ok(None);
-        }
-        let start = lock.l_start as u64;
-        // A length of 0 is everything behind the start.
-        let length = match lock.l_len {
-            0 => i64::MAX as u64 - start,
-            length => length as u64,
-        };
-        Ok(Some(Range { start, length }))
-    }
-
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
         super::lock_table::read(range)
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
@@ -222,21 +175,6 @@ impl RangeLocks for Linux {
         }
     }
 
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        fork_window::without_fork(act)
-    }
-
-    fn shm_load(&self, address: usize) -> u64 {
-        // SAFETY: the address is that of a segment that this process has attached, so a page at
-        // least, aligned to one; other processes access it by whole words or under its lock.
-        unsafe { AtomicU64::from_ptr(address as *mut u64) }.load(Ordering::SeqCst)
-    }
-
-    fn shm_store(&self, address: usize, value: u64) {
-        // SAFETY: as above, attached for writing.
-        unsafe { AtomicU64::from_ptr(address as *mut u64) }.store(value, Ordering::SeqCst);
-    }
-
     fn program(&self) -> String {
         static PROGRAM: Lazy<String> = Lazy::new(|| {
             let path = fs::read_link("/proc/self/exe").unwrap_or_default();
@@ -249,10 +187,5 @@ impl RangeLocks for Linux {
         static NAMESPACE: Lazy<u32> =
             Lazy::new(|| fs::metadata("/proc/self/ns/pid").map_or(0, |status| status.ino() as u32));
         *NAMESPACE
-    }
-
-    fn files_in(&self, directory: &Path) -> Vec<PathBuf> {
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
     }
 }

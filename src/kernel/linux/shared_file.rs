@@ -8,13 +8,22 @@ use nix::sys::stat::Mode;
 
 use super::super::{Errno, Fd, Kernel as _, Open};
 use super::Linux;
+use crate::notes;
 
-/// Gives a new key file the mode and group that its policy wants, as far as that is allowed.
+/// Gives a new file the mode and group that its policy wants, as far as that is allowed. Of the
+/// rights of a group that can't have the file, the one that has it instead gets none.
 pub(super) fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
-    if let Some(gid) = group {
-        let _ = kernel.fchgrp(fd, gid);
+    let is_of = |gid| kernel.fstat(fd).is_ok_and(|now| now.gid == gid);
+    let refused = group.filter(|gid| kernel.fchgrp(fd, *gid).is_err() && !is_of(*gid));
+    if let Some(gid) = refused {
+        let text = format!(
+            "the policy names group {gid}, of which this process is no member: what it makes is its \
+             user's alone"
+        );
+        notes::warn(notes::QSHM, text);
     }
-    let _ = kernel.fchmod(fd, mode);
+    let group_bits = if refused.is_some() { 0o070 } else { 0 };
+    let _ = kernel.fchmod(fd, mode & !group_bits);
 }
 
 /// Makes a file that has a name only when `finish` has done its part, where the file system can

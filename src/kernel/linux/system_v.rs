@@ -3,6 +3,7 @@
 
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::{Errno, IpcId, IpcKey, IpcPerm, SemStat, ShmStat, Wait};
@@ -95,6 +96,17 @@ pub fn shm_clear(address: usize, size: usize) {
     // SAFETY: the caller attached the segment at `address` read-write, and the kernel said that
     // it is `size` bytes long; a System V segment never shrinks.
     unsafe { ptr::write_bytes(address as *mut u8, 0, size) };
+}
+
+pub fn shm_load(address: usize) -> u64 {
+    // SAFETY: the address is that of a segment that this process has attached, so a page at
+    // least, aligned to one; other processes access it by whole words or under its lock.
+    unsafe { AtomicU64::from_ptr(address as *mut u64) }.load(Ordering::SeqCst)
+}
+
+pub fn shm_store(address: usize, value: u64) {
+    // SAFETY: as above, attached for writing.
+    unsafe { AtomicU64::from_ptr(address as *mut u64) }.store(value, Ordering::SeqCst);
 }
 
 pub fn sem_find(key: IpcKey) -> Result<IpcId, Errno> {

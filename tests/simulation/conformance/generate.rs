@@ -1,5 +1,7 @@
 //! Random calls, mostly of the kind that can succeed.
 
+mod posix;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use crate::Dice;
 use crate::model::call::{Call, Cred};
 use crate::model::process::number_of;
 use crate::model::range_call::RangeCall;
-use crate::model::{KEPT, Pid, Waiting, World};
+use crate::model::{Pid, Waiting, World};
 
 const KEYS: [i32; 3] = [0x5101_0001, 0x5101_0002, 0x5101_0003];
 const IPC_MODES: [u32; 10] = [
@@ -23,14 +25,26 @@ const IDS: [u32; 3] = [0, 2001, 2002];
 /// Longer than any real call takes, short enough to be waited for.
 const SHORT: Wait = Wait::AtMost(Duration::from_millis(4));
 
+/// A wait for a word that only its end by another process ends.
+pub const LONG: Duration = Duration::from_secs(3600);
+
 /// Remembers ids, also of objects that are gone.
 #[derive(Default)]
 pub struct Generator {
+    /// Mostly calls about files, and among them those of POSIX objects.
+    posix: bool,
     segments: BTreeSet<IpcId>,
     sets: BTreeSet<IpcId>,
 }
 
 impl Generator {
+    pub fn new(posix: bool) -> Self {
+        Self {
+            posix,
+            ..Self::default()
+        }
+    }
+
     pub fn learn(&mut self, world: &World) {
         self.segments.extend(world.segments.keys());
         self.sets.extend(world.sets.keys());
@@ -61,11 +75,13 @@ impl Generator {
         } else {
             process.cred
         };
-        let call = match dice.roll(4) {
-            3 => range_call(world, who, dice),
-            0 => file_call(world, who, dice),
+        let kinds = if self.posix { 12 } else { 5 };
+        let call = match dice.roll(kinds) {
+            0 | 5 | 6 => file_call(world, who, dice),
             1 => self.segment_call(world, who, dice),
-            _ => self.semaphore_call(dice),
+            2 => self.semaphore_call(dice),
+            3 => range_call(world, who, dice),
+            _ => posix::call(world, who, dice),
         };
         (cred, call)
     }
@@ -210,8 +226,7 @@ fn file_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
 }
 
 fn descriptors(world: &World, who: Pid) -> Vec<i32> {
-    let fds = world.processes[who].fds.range(..KEPT);
-    fds.map(|(fd, _)| *fd).collect()
+    world.processes[who].fds.keys().copied().collect()
 }
 
 /// Locks of ranges. Where they are is unlike what anybody else on the machine locks, since the
@@ -232,18 +247,22 @@ fn range_call(world: &World, who: Pid, dice: &mut Dice) -> Call {
     } else {
         dice.one_of(&fds)
     };
-    let kept: Vec<i32> = world.processes[who]
-        .fds
-        .range(KEPT..)
-        .map(|(at, _)| *at)
-        .collect();
+    let kept = world.processes[who].mappings();
     Call::Range(match dice.roll(14) {
-        0..5 => RangeCall::Lock(fd, range),
-        5 => RangeCall::Unlock(fd, range),
-        6 | 7 => RangeCall::Holder(fd, byte),
+        0..6 => {
+            let lock = dice.one_of(&[
+                FileLock::Exclusive,
+                FileLock::Exclusive,
+                FileLock::Exclusive,
+                FileLock::Shared,
+                FileLock::Unlock,
+            ]);
+            return Call::RangeLock(fd, range, lock, dice.one_of(&[Wait::No, Wait::No, SHORT]));
+        }
+        6 | 7 => return Call::RangeHolder(fd, byte),
         8 => RangeCall::Held(Range::new(base, 100)),
         9 if kept.is_empty() => RangeCall::Held(Range::new(base + 1, 3)),
-        9 => RangeCall::LetGo(usize::try_from(dice.one_of(&kept)).unwrap()),
+        9 => RangeCall::LetGo(dice.one_of(&kept)),
         10 | 11 => RangeCall::Keep(fd),
         12 => RangeCall::ReadAt(fd, dice.roll(4) as u64, 1 + dice.roll(6)),
         _ => {

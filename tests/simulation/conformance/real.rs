@@ -15,7 +15,8 @@ use nix::unistd::{Gid, Uid};
 use qshm::kernel::FileKind;
 
 use super::worker::VARIABLE;
-use crate::model::call::{Call, Cred, Line, Reply};
+use crate::model::call::{Call, Cred, Reply};
+use crate::model::line::Line;
 use crate::model::process::number_of;
 use crate::model::{Pid, World};
 
@@ -138,12 +139,17 @@ impl Machine {
         worker.pending = Some(call.clone());
     }
 
-    /// Until the process sleeps in flock(2), semop(2) or semtimedop(2).
+    /// Until the process sleeps in flock(2), semop(2), semtimedop(2) or futex(2).
     pub fn wait_until_blocked(&mut self, who: Pid, log: &[String], seed: u64) {
         let worker = self.workers[who].as_mut().unwrap();
         let pid = worker.child.id();
         let file = format!("/proc/{pid}/task/{}/syscall", worker.tid);
-        let blocking = [libc::SYS_flock, libc::SYS_semop, libc::SYS_semtimedop];
+        let blocking = [
+            libc::SYS_flock,
+            libc::SYS_semop,
+            libc::SYS_semtimedop,
+            libc::SYS_futex,
+        ];
         let deadline = Instant::now() + DEADLINE;
         loop {
             let text = fs::read_to_string(&file).unwrap_or_default();

@@ -1,105 +1,37 @@
 //! From the numbers that one kernel gives out to those of the other.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
 
 use qshm::kernel::{FileKind, FileStat, HeldRange, IpcPerm, ShmStat};
 
 use super::real::Machine;
 use crate::model::Pid;
-use crate::model::call::{Call, Reply, Value};
+use crate::model::call::{Call, Name, Reply, Value};
 use crate::model::range_call::RangeCall;
 
 impl Machine {
     /// The call with the real kernel's numbers.
     pub fn to_real(&self, who: Pid, call: &Call) -> Call {
         let worker = self.workers[who].as_ref().unwrap();
-        let name = |path: &Arc<Path>| -> Arc<Path> {
-            self.root.join(path.strip_prefix("/tmp").unwrap()).into()
-        };
-        let fd = |fd: &i32| worker.fds.get(fd).copied().unwrap_or(*fd);
-        let address = |address: &usize| worker.addresses.get(address).copied().unwrap_or(*address);
-        let segment = |id: &i32| self.segments[id];
-        let set = |id: &i32| self.sets[id];
-        match call {
-            Call::RangeLock(..)
-            | Call::RangeLocked(..)
-            | Call::NamedOpen(..)
-            | Call::NamedOpenLocked(..)
-            | Call::NamedMake(..)
-            | Call::NamedResize(..)
-            | Call::NamedAlone(..)
-            | Call::IsMapped(..)
-            | Call::Map(..)
-            | Call::Unmap(..)
-            | Call::Word(..)
-            | Call::Words(..)
-            | Call::WordSwap(..)
-            | Call::WordSet(..)
-            | Call::WordWait(..)
-            | Call::WordWake(..) => panic!("not generated: {call:?}"),
-            Call::IsAlive(pid) => Call::IsAlive(self.pids[pid]),
-            Call::Open(path, how) => Call::Open(name(path), *how),
-            Call::Reopen(at) => Call::Reopen(fd(at)),
-            Call::Close(at) => Call::Close(fd(at)),
-            Call::Fstat(at) => Call::Fstat(fd(at)),
-            Call::Lstat(path) => Call::Lstat(name(path)),
-            Call::Fchmod(at, mode) => Call::Fchmod(fd(at), *mode),
-            Call::Fchgrp(at, gid) => Call::Fchgrp(fd(at), *gid),
-            Call::Flock(at, lock, wait) => Call::Flock(fd(at), *lock, *wait),
-            Call::Unlink(path) => Call::Unlink(name(path)),
-            Call::Mkdir(path, mode) => Call::Mkdir(name(path), *mode),
-            Call::Rmdir(path) => Call::Rmdir(name(path)),
-            Call::ShmStat(id) => Call::ShmStat(segment(id)),
-            Call::ShmSet(id, uid, gid, mode) => Call::ShmSet(segment(id), *uid, *gid, *mode),
-            Call::ShmRemove(id) => Call::ShmRemove(segment(id)),
-            Call::ShmAttach(id, read_only) => Call::ShmAttach(segment(id), *read_only),
-            Call::ShmDetach(at) => Call::ShmDetach(address(at)),
-            Call::ShmClear(at, size) => Call::ShmClear(address(at), *size),
-            Call::SemStat(id) => Call::SemStat(set(id)),
-            Call::SemSet(id, uid, gid, mode) => Call::SemSet(set(id), *uid, *gid, *mode),
-            Call::SemRemove(id) => Call::SemRemove(set(id)),
-            Call::SemValue(id) => Call::SemValue(set(id)),
-            Call::SemWaiting(id) => Call::SemWaiting(set(id)),
-            Call::SemLastPid(id) => Call::SemLastPid(set(id)),
-            Call::SemSetValue(id, value) => Call::SemSetValue(set(id), *value),
-            Call::SemOp(id, delta, wait) => Call::SemOp(set(id), *delta, *wait),
-            Call::OpenShared(path, mode, group) => Call::OpenShared(name(path), *mode, *group),
-            Call::MayWrite(path) => Call::MayWrite(name(path)),
-            Call::SemWasUsed(id) => Call::SemWasUsed(set(id)),
-            Call::Inodes(path, prefix) => Call::Inodes(name(path), prefix.clone()),
-            Call::OpenDeleted(path, uid) => Call::OpenDeleted(name(path), *uid),
-            Call::Peek(at) => Call::Peek(address(at)),
-            Call::Poke(at, value) => Call::Poke(address(at), *value),
-            Call::Range(call) => Call::Range(match call {
-                RangeCall::Open(path, how) => RangeCall::Open(name(path), *how),
-                RangeCall::Lock(at, range) => RangeCall::Lock(fd(at), *range),
-                RangeCall::Unlock(at, range) => RangeCall::Unlock(fd(at), *range),
-                RangeCall::Holder(at, range) => RangeCall::Holder(fd(at), *range),
-                RangeCall::Keep(at) => RangeCall::Keep(fd(at)),
-                RangeCall::LetGo(at) => RangeCall::LetGo(address(at)),
-                RangeCall::ReadAt(at, offset, length) => {
-                    RangeCall::ReadAt(fd(at), *offset, *length)
+        let mut call = call.clone();
+        for name in call.names() {
+            match name {
+                Name::Fd(fd) => *fd = worker.fds.get(fd).copied().unwrap_or(*fd),
+                Name::Address(at) => {
+                    let offset = *at % 0x1000;
+                    let page = *at - offset;
+                    *at = offset + worker.addresses.get(&page).copied().unwrap_or(page);
                 }
-                RangeCall::WriteAt(at, offset, bytes) => {
-                    RangeCall::WriteAt(fd(at), *offset, bytes.clone())
+                Name::Segment(id) => *id = self.segments[id],
+                Name::Set(id) => *id = self.sets[id],
+                Name::Pid(pid) => *pid = self.pids[pid],
+                Name::Path(path) => {
+                    *path = self.root.join(path.strip_prefix("/tmp").unwrap()).into();
                 }
-                RangeCall::ShmLoad(at) => RangeCall::ShmLoad(address(at)),
-                RangeCall::ShmStore(at, value) => RangeCall::ShmStore(address(at), *value),
-                RangeCall::Version(path) => RangeCall::Version(name(path)),
-                RangeCall::Held(_) | RangeCall::Mapped(..) => call.clone(),
-            }),
-            Call::ShmFind(_)
-            | Call::ShmCreate(..)
-            | Call::SemFind(_)
-            | Call::SemCreate(..)
-            | Call::ShmKeys
-            | Call::SemKeys
-            | Call::Vanish(_)
-            | Call::Chmod(..)
-            | Call::Pause(_) => call.clone(),
+                Name::File(file) => *file = (self.device, self.inodes[&file.1]),
+            }
         }
+        call
     }
 
     /// Whether both answers are the same but for such numbers; learns new ones.
@@ -117,7 +49,7 @@ impl Machine {
             (Ok(Value::File(expected)), Ok(Value::File(real))) => self.same_file(expected, real),
             (Ok(Value::Shm(expected)), Ok(Value::Shm(real))) => self.same_segment(expected, real),
             (Ok(Value::List(expected)), Ok(Value::List(real)))
-                if matches!(call, Call::Inodes(..)) =>
+                if matches!(call, Call::Inodes(..) | Call::Range(RangeCall::Mapped(..))) =>
             {
                 // In the order of the other side's numbers; a file not looked at before is new.
                 equal("number of files", expected.len(), real.len())?;
@@ -145,17 +77,16 @@ impl Machine {
         let int = |number: i64| i32::try_from(number).unwrap();
         let size = |number: i64| usize::try_from(number).unwrap();
         match call {
-            Call::Open(..)
-            | Call::OpenShared(..)
-            | Call::OpenDeleted(..)
-            | Call::Reopen(_)
-            | Call::Range(RangeCall::Open(..)) => {
+            _ if call.opens() => {
                 worker.fds.insert(int(expected), int(real));
                 Ok(())
             }
-            Call::ShmAttach(..) | Call::Range(RangeCall::Keep(_)) => {
-                worker.addresses.insert(size(expected), size(real));
-                Ok(())
+            Call::ShmAttach(..) | Call::Map(..) | Call::Range(RangeCall::Keep(_)) => {
+                let before = worker.addresses.insert(size(expected), size(real));
+                match call {
+                    Call::Map(_, _, Some(_)) => equal("address", before, Some(size(real))),
+                    _ => Ok(()),
+                }
             }
             Call::ShmCreate(..) => learn(&mut self.segments, int(expected), int(real)),
             Call::ShmFind(_) => equal(

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::automaton::Next;
 use super::{Choice, Search, State};
-use crate::model::call::{Line, Reply};
+use crate::model::call::Reply;
+use crate::model::line::Line;
 
 impl Search<'_> {
     /// What happened, call by call.
@@ -27,7 +28,7 @@ impl Search<'_> {
             | Choice::Resume(pid)
             | Choice::TimeOut(pid)
             | Choice::Kill(pid)
-            | Choice::Die(pid)) = choice;
+            | Choice::Die(pid, _)) = choice;
             let history = self.automata[pid].histories.get(state.at[pid]);
             let call = match history.map(|history| &history.next) {
                 Some(Next::Call(call)) => format!("[{}] {}", call.0.uid, call.1.to_line()),
@@ -39,7 +40,7 @@ impl Search<'_> {
                 Choice::Resume(_) => format!("  goes on: {call} -> {}", show(&reply)),
                 Choice::TimeOut(_) => format!("  gives up: {call} -> {}", show(&reply)),
                 Choice::Kill(_) => format!("is killed, before or in {call}"),
-                Choice::Die(_) => format!("  dies on: {:?}", state.world.processes[pid].life),
+                Choice::Die(..) => format!("  dies on: {:?}", state.world.processes[pid].life),
             };
             let _ = writeln!(story, "  {pid}: {line}");
         }

@@ -9,7 +9,7 @@ use qshm::kernel::Kernel as _;
 
 use super::programs::{ends, joined, options};
 use super::{each, machine, scenario};
-use crate::protocol::{SOME, everybody, key, memory, roll, root, search_some, user};
+use crate::protocol::{Keys, SOME, everybody, key, memory, roll, root, search_some, user};
 use crate::scenario::{Scenario, member};
 use crate::sim_process::{End, Program, SimProcess, run_alone};
 
@@ -37,7 +37,7 @@ fn new_build(process: &SimProcess) {
 
 /// An old one: its number is what it finds in the segment.
 fn old_build(process: &SimProcess) {
-    let memory = memory(process);
+    let memory = memory(process, Keys::SystemV);
     let made = |_| memory.create(4, AccessMode::ReadWrite) || memory.attach(AccessMode::ReadWrite);
     if !(0..6).any(made) || !memory.lock() {
         process.wrong(format!("an old build: {}", memory.error()));
@@ -60,7 +60,7 @@ fn old_build(process: &SimProcess) {
 fn counted_alone() -> Program {
     Arc::new(|process: &SimProcess| {
         let instance = joined(process, plain(), &with_counter());
-        let memory = memory(process);
+        let memory = memory(process, Keys::SystemV);
         if !memory.attach(AccessMode::ReadWrite) {
             process.wrong("the old counter is not there");
         }

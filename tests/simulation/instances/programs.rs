@@ -272,7 +272,7 @@ pub fn the_last_place_for_a_time(process: &SimProcess) {
 
 /// Takes the first byte of the registry that is not locked, and asks nothing more.
 pub fn locks_and_believes(process: &SimProcess) {
-    use qshm::kernel::{OpenDirect, Range, RangeLocks as _};
+    use qshm::kernel::{FileLock, OpenDirect, Range, RangeLocks as _, Wait};
     let path = Path::new(REGISTRY);
     let fd = loop {
         match process.open_direct(path, OpenDirect::Write) {
@@ -286,7 +286,8 @@ pub fn locks_and_believes(process: &SimProcess) {
     };
     let taken = |number: &u32| {
         let byte = Range::new(u64::from(*number), 1);
-        process.lock_range(fd, byte).is_ok()
+        let lock = FileLock::Exclusive;
+        process.range_lock(fd, byte, lock, Wait::No).is_ok()
     };
     let number = (0..3).find(taken);
     process.note(|status| status.number = number);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qshm::kernel::{
-    Errno, Fd, FileKind, FileLock, FileStat, HeldRange, IpcId, IpcKey, IpcPerm, Open, SemStat,
-    ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, HeldRange, IpcId, IpcKey, Open, Range, SemStat, ShmStat, Wait,
 };
 
-use super::range_call::{RangeCall, bytes, hex, ranges_from, ranges_to_line};
+use super::Mapping;
+use super::range_call::RangeCall;
 
 /// One call of the trait `Kernel` that other processes can notice, or that notices them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,8 @@ pub enum Call {
     ShmAttach(IpcId, bool),
     ShmDetach(usize),
     ShmClear(usize, usize),
+    ShmLoad(usize),
+    ShmStore(usize, u64),
     SemFind(IpcKey),
     SemCreate(IpcKey, u32),
     SemStat(IpcId),
@@ -53,19 +55,30 @@ pub enum Call {
     /// The inode numbers of the files of a directory whose names begin so.
     Inodes(Arc<Path>, Arc<str>),
     OpenDeleted(Arc<Path>, u32),
-    RangeLock(Fd, (u64, u64), FileLock),
-    RangeLocked(Fd, (u64, u64)),
+    RangeLock(Fd, Range, FileLock, Wait),
+    RangeHolder(Fd, Range),
     NamedOpen(Arc<Path>, bool),
     NamedOpenLocked(Arc<Path>, bool, Wait),
+    /// The first half of an attempt of it: announced, and open.
+    NamedLook(Arc<Path>, bool),
+    /// The second: has its lock, or not, and is not announced any more.
+    NamedLocks(Fd),
+    /// Between two attempts.
+    NamedUnlocked(Arc<Path>, Wait),
+    Announce(Arc<Path>),
     NamedMake(Arc<Path>, Named),
-    NamedResize(Fd, u64),
-    NamedAlone(Fd, Wait),
-    /// Of the file of this inode number.
-    IsMapped(u64),
-    /// Whether it is `map_own`, and then where.
-    Map(Fd, bool, Option<usize>),
-    /// Or retired.
+    NamedReserve(Fd, u64),
+    NamedAlone(Fd, Arc<Path>, Wait),
+    /// The first half of it: if the answer is yes, there is a lease.
+    Lease(Fd, Arc<Path>, Wait),
+    /// The second: it is given back.
+    LeaseBack(Fd),
+    /// Of the file of this device and inode number.
+    IsMapped((u64, u64)),
+    /// How, and where if not anywhere.
+    Map(Fd, Mapping, Option<usize>),
     Unmap(usize),
+    Retire(usize),
     Word(usize),
     Words(usize, usize),
     WordSwap(usize, u64, u64),
@@ -83,6 +96,123 @@ pub enum Call {
     Vanish(Arc<Path>),
     /// Root changes its mode.
     Chmod(Arc<Path>, u32),
+}
+
+/// What a call names by a number or a name that is another one on another machine.
+#[derive(Debug)]
+pub enum Name<'a> {
+    Fd(&'a mut Fd),
+    Address(&'a mut usize),
+    Segment(&'a mut IpcId),
+    Set(&'a mut IpcId),
+    Pid(&'a mut i32),
+    Path(&'a mut Arc<Path>),
+    File(&'a mut (u64, u64)),
+}
+
+impl Call {
+    /// Whether the answer is a new descriptor.
+    pub fn opens(&self) -> bool {
+        matches!(
+            self,
+            Call::Open(..)
+                | Call::OpenShared(..)
+                | Call::OpenDeleted(..)
+                | Call::Reopen(_)
+                | Call::NamedOpen(..)
+                | Call::NamedOpenLocked(..)
+                | Call::NamedLook(..)
+                | Call::Announce(_)
+                | Call::NamedMake(..)
+                | Call::Range(RangeCall::Open(..))
+        )
+    }
+
+    /// All of them.
+    pub fn names(&mut self) -> Vec<Name<'_>> {
+        match self {
+            Call::IsAlive(pid) => vec![Name::Pid(pid)],
+            Call::Open(path, _)
+            | Call::Lstat(path)
+            | Call::Unlink(path)
+            | Call::Mkdir(path, _)
+            | Call::Rmdir(path)
+            | Call::OpenShared(path, ..)
+            | Call::MayWrite(path)
+            | Call::Inodes(path, _)
+            | Call::OpenDeleted(path, _)
+            | Call::NamedOpen(path, _)
+            | Call::NamedOpenLocked(path, ..)
+            | Call::NamedLook(path, _)
+            | Call::NamedUnlocked(path, _)
+            | Call::Announce(path)
+            | Call::NamedMake(path, _)
+            | Call::Range(RangeCall::Open(path, _)) => vec![Name::Path(path)],
+            Call::Reopen(fd)
+            | Call::Close(fd)
+            | Call::Fstat(fd)
+            | Call::Fchmod(fd, _)
+            | Call::Fchgrp(fd, _)
+            | Call::Flock(fd, ..)
+            | Call::RangeLock(fd, ..)
+            | Call::RangeHolder(fd, _)
+            | Call::NamedReserve(fd, _)
+            | Call::NamedLocks(fd)
+            | Call::LeaseBack(fd)
+            | Call::Map(fd, _, None)
+            | Call::Range(
+                RangeCall::Keep(fd) | RangeCall::ReadAt(fd, ..) | RangeCall::WriteAt(fd, ..),
+            ) => vec![Name::Fd(fd)],
+            Call::NamedAlone(fd, path, _) | Call::Lease(fd, path, _) => {
+                vec![Name::Fd(fd), Name::Path(path)]
+            }
+            Call::Map(fd, _, Some(address)) => vec![Name::Fd(fd), Name::Address(address)],
+            Call::ShmDetach(address)
+            | Call::ShmClear(address, _)
+            | Call::ShmLoad(address)
+            | Call::ShmStore(address, _)
+            | Call::Peek(address)
+            | Call::Poke(address, _)
+            | Call::Unmap(address)
+            | Call::Retire(address)
+            | Call::Word(address)
+            | Call::Words(address, _)
+            | Call::WordSwap(address, ..)
+            | Call::WordSet(address, _)
+            | Call::WordWait(address, ..)
+            | Call::WordWake(address, _)
+            | Call::Range(RangeCall::LetGo(address)) => vec![Name::Address(address)],
+            Call::ShmStat(id)
+            | Call::ShmSet(id, ..)
+            | Call::ShmRemove(id)
+            | Call::ShmAttach(id, _) => vec![Name::Segment(id)],
+            Call::SemStat(id)
+            | Call::SemSet(id, ..)
+            | Call::SemRemove(id)
+            | Call::SemValue(id)
+            | Call::SemWaiting(id)
+            | Call::SemLastPid(id)
+            | Call::SemSetValue(id, _)
+            | Call::SemOp(id, ..)
+            | Call::SemWasUsed(id) => vec![Name::Set(id)],
+            Call::IsMapped(file) => vec![Name::File(file)],
+            Call::Range(RangeCall::Mapped(files, _)) => {
+                let files = Arc::make_mut(files).iter_mut();
+                files.map(Name::File).collect()
+            }
+            Call::ShmFind(_)
+            | Call::ShmCreate(..)
+            | Call::SemFind(_)
+            | Call::SemCreate(..)
+            | Call::ShmKeys
+            | Call::SemKeys
+            | Call::Pause(_)
+            | Call::Range(RangeCall::Held(_)) => Vec::new(),
+            Call::Vanish(path) | Call::Chmod(path, _) | Call::Range(RangeCall::Version(path)) => {
+                vec![Name::Path(path)]
+            }
+        }
+    }
 }
 
 /// A POSIX object to be made.
@@ -109,6 +239,8 @@ pub enum Value {
     Unit,
     Number(i64),
     List(Arc<[i64]>),
+    /// A lock, or none.
+    Range(Option<Range>),
     Ranges(Arc<[HeldRange]>),
     Bytes(Arc<[u8]>),
     File(FileStat),
@@ -132,257 +264,3 @@ pub fn list(numbers: impl IntoIterator<Item = i64>) -> Reply {
 pub fn fail(errno: Errno) -> Reply {
     Err(errno as i32)
 }
-
-/// A call or an answer as one line of text, for the worker processes of the conformance test.
-pub trait Line: Sized {
-    fn to_line(&self) -> String;
-    fn from_line(line: &str) -> Self;
-}
-
-fn wait_words(wait: Wait) -> i64 {
-    match wait {
-        Wait::No => -1,
-        Wait::Forever => -2,
-        Wait::AtMost(time) => i64::try_from(time.as_millis()).unwrap(),
-    }
-}
-
-fn wait_from(word: i64) -> Wait {
-    match word {
-        -1 => Wait::No,
-        -2 => Wait::Forever,
-        time => Wait::AtMost(Duration::from_millis(time.try_into().unwrap())),
-    }
-}
-
-impl Line for Call {
-    fn to_line(&self) -> String {
-        let show = |path: &Path| path.to_str().unwrap().to_owned();
-        match self {
-            Call::IsAlive(pid) => format!("is_alive {pid}"),
-            Call::Open(path, Open::Existing) => format!("open {}", show(path)),
-            Call::Open(path, Open::New(mode)) => format!("new {} {mode}", show(path)),
-            Call::Reopen(fd) => format!("reopen {fd}"),
-            Call::Close(fd) => format!("close {fd}"),
-            Call::Fstat(fd) => format!("fstat {fd}"),
-            Call::Lstat(path) => format!("lstat {}", show(path)),
-            Call::Fchmod(fd, mode) => format!("fchmod {fd} {mode}"),
-            Call::Fchgrp(fd, gid) => format!("fchgrp {fd} {gid}"),
-            Call::Flock(fd, lock, wait) => {
-                let lock = match lock {
-                    FileLock::Shared => 0,
-                    FileLock::Exclusive => 1,
-                    FileLock::Unlock => 2,
-                };
-                format!("flock {fd} {lock} {}", wait_words(*wait))
-            }
-            Call::Unlink(path) => format!("unlink {}", show(path)),
-            Call::Mkdir(path, mode) => format!("mkdir {} {mode}", show(path)),
-            Call::Rmdir(path) => format!("rmdir {}", show(path)),
-            Call::Vanish(path) => format!("vanish {}", show(path)),
-            Call::Chmod(path, mode) => format!("chmod {} {mode}", show(path)),
-            Call::ShmFind(key) => format!("shm_find {key}"),
-            Call::ShmCreate(key, size, mode) => format!("shm_create {key} {size} {mode}"),
-            Call::ShmStat(id) => format!("shm_stat {id}"),
-            Call::ShmSet(id, uid, gid, mode) => format!("shm_set {id} {uid} {gid} {mode}"),
-            Call::ShmRemove(id) => format!("shm_remove {id}"),
-            Call::ShmAttach(id, read_only) => format!("shm_attach {id} {}", i32::from(*read_only)),
-            Call::ShmDetach(address) => format!("shm_detach {address}"),
-            Call::ShmClear(address, size) => format!("shm_clear {address} {size}"),
-            Call::SemFind(key) => format!("sem_find {key}"),
-            Call::SemCreate(key, mode) => format!("sem_create {key} {mode}"),
-            Call::SemStat(id) => format!("sem_stat {id}"),
-            Call::SemSet(id, uid, gid, mode) => format!("sem_set {id} {uid} {gid} {mode}"),
-            Call::SemRemove(id) => format!("sem_remove {id}"),
-            Call::SemValue(id) => format!("sem_value {id}"),
-            Call::SemWaiting(id) => format!("sem_waiting {id}"),
-            Call::SemLastPid(id) => format!("sem_last_pid {id}"),
-            Call::SemSetValue(id, value) => format!("sem_set_value {id} {value}"),
-            Call::SemOp(id, delta, wait) => format!("sem_op {id} {delta} {}", wait_words(*wait)),
-            Call::OpenShared(path, mode, group) => {
-                let group = group.map_or(-1, i64::from);
-                format!("new_shared {} {mode} {group}", show(path))
-            }
-            Call::MayWrite(path) => format!("may_write {}", show(path)),
-            Call::ShmKeys => "shm_keys".to_owned(),
-            Call::SemKeys => "sem_keys".to_owned(),
-            Call::SemWasUsed(id) => format!("sem_was_used {id}"),
-            Call::Inodes(path, prefix) => format!("inodes {} {prefix}", show(path)),
-            Call::OpenDeleted(path, uid) => format!("open_deleted {} {uid}", show(path)),
-            Call::RangeLock(..)
-            | Call::RangeLocked(..)
-            | Call::NamedOpen(..)
-            | Call::NamedOpenLocked(..)
-            | Call::NamedMake(..)
-            | Call::NamedResize(..)
-            | Call::NamedAlone(..)
-            | Call::IsMapped(..)
-            | Call::Map(..)
-            | Call::Unmap(..)
-            | Call::Word(..)
-            | Call::Words(..)
-            | Call::WordSwap(..)
-            | Call::WordSet(..)
-            | Call::WordWait(..)
-            // For people only: the worker processes don't get these.
-            | Call::WordWake(..) => format!("{self:?}"),
-            Call::Pause(time) => format!("pause {}", time.as_millis()),
-            Call::Peek(address) => format!("peek {address}"),
-            Call::Poke(address, value) => format!("poke {address} {value}"),
-            Call::Range(call) => call.to_line(),
-        }
-    }
-
-    fn from_line(line: &str) -> Self {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let path = || Arc::<Path>::from(Path::new(words[1]));
-        let int = |index: usize| words[index].parse::<i64>().unwrap();
-        let int32 = |index: usize| i32::try_from(int(index)).unwrap();
-        let uint = |index: usize| u32::try_from(int(index)).unwrap();
-        let size = |index: usize| usize::try_from(int(index)).unwrap();
-        match words[0] {
-            "is_alive" => Call::IsAlive(int32(1)),
-            "open" => Call::Open(path(), Open::Existing),
-            "new" => Call::Open(path(), Open::New(uint(2))),
-            "reopen" => Call::Reopen(int32(1)),
-            "close" => Call::Close(int32(1)),
-            "fstat" => Call::Fstat(int32(1)),
-            "lstat" => Call::Lstat(path()),
-            "fchmod" => Call::Fchmod(int32(1), uint(2)),
-            "fchgrp" => Call::Fchgrp(int32(1), uint(2)),
-            "flock" => {
-                let lock = [FileLock::Shared, FileLock::Exclusive, FileLock::Unlock][size(2)];
-                Call::Flock(int32(1), lock, wait_from(int(3)))
-            }
-            "unlink" => Call::Unlink(path()),
-            "mkdir" => Call::Mkdir(path(), uint(2)),
-            "rmdir" => Call::Rmdir(path()),
-            "shm_find" => Call::ShmFind(int32(1)),
-            "shm_create" => Call::ShmCreate(int32(1), size(2), uint(3)),
-            "shm_stat" => Call::ShmStat(int32(1)),
-            "shm_set" => Call::ShmSet(int32(1), uint(2), uint(3), uint(4)),
-            "shm_remove" => Call::ShmRemove(int32(1)),
-            "shm_attach" => Call::ShmAttach(int32(1), int(2) != 0),
-            "shm_detach" => Call::ShmDetach(size(1)),
-            "shm_clear" => Call::ShmClear(size(1), size(2)),
-            "sem_find" => Call::SemFind(int32(1)),
-            "sem_create" => Call::SemCreate(int32(1), uint(2)),
-            "sem_stat" => Call::SemStat(int32(1)),
-            "sem_set" => Call::SemSet(int32(1), uint(2), uint(3), uint(4)),
-            "sem_remove" => Call::SemRemove(int32(1)),
-            "sem_value" => Call::SemValue(int32(1)),
-            "sem_waiting" => Call::SemWaiting(int32(1)),
-            "sem_last_pid" => Call::SemLastPid(int32(1)),
-            "sem_set_value" => Call::SemSetValue(int32(1), int32(2)),
-            "sem_op" => Call::SemOp(int32(1), int32(2).try_into().unwrap(), wait_from(int(3))),
-            "new_shared" => Call::OpenShared(path(), uint(2), u32::try_from(int(3)).ok()),
-            "may_write" => Call::MayWrite(path()),
-            "shm_keys" => Call::ShmKeys,
-            "sem_keys" => Call::SemKeys,
-            "sem_was_used" => Call::SemWasUsed(int32(1)),
-            "inodes" => Call::Inodes(path(), words[2].into()),
-            "open_deleted" => Call::OpenDeleted(path(), uint(2)),
-            "pause" => Call::Pause(Duration::from_millis(int(1).try_into().unwrap())),
-            "peek" => Call::Peek(size(1)),
-            "poke" => Call::Poke(size(1), uint(2)),
-            other => match RangeCall::from_words(&words) {
-                Some(call) => Call::Range(call),
-                None => panic!("no such call: {other}"),
-            },
-        }
-    }
-}
-
-impl Line for Reply {
-    fn to_line(&self) -> String {
-        let perm = |perm: &IpcPerm| {
-            format!(
-                "{} {} {} {} {}",
-                perm.uid, perm.gid, perm.cuid, perm.cgid, perm.mode
-            )
-        };
-        match self {
-            Err(errno) => format!("error {errno}"),
-            Ok(Value::Unit) => "done".to_owned(),
-            Ok(Value::Number(value)) => format!("number {value}"),
-            Ok(Value::List(numbers)) => {
-                let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
-                format!("list {}", numbers.join(" "))
-            }
-            Ok(Value::Ranges(held)) => ranges_to_line(held),
-            Ok(Value::Bytes(bytes)) => format!("bytes {}", hex(bytes)),
-            Ok(Value::File(s)) => {
-                let kind = KINDS.iter().position(|kind| *kind == s.kind).unwrap();
-                format!(
-                    "file {} {} {kind} {} {} {} {} {}",
-                    s.dev, s.ino, s.mode, s.uid, s.gid, s.links, s.size
-                )
-            }
-            Ok(Value::Shm(s)) => format!(
-                "shm {} {} {} {} {} {}",
-                perm(&s.perm),
-                s.size,
-                s.attached,
-                s.creator_pid,
-                s.last_pid,
-                i32::from(s.removed)
-            ),
-            Ok(Value::Sem(s)) => format!("sem {} {}", perm(&s.perm), s.count),
-        }
-    }
-
-    fn from_line(line: &str) -> Self {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let int = |index: usize| words[index].parse::<i64>().unwrap();
-        let uint = |index: usize| u32::try_from(int(index)).unwrap();
-        let int32 = |index: usize| i32::try_from(int(index)).unwrap();
-        let large = |index: usize| words[index].parse::<u64>().unwrap();
-        let perm = || IpcPerm {
-            uid: uint(1),
-            gid: uint(2),
-            cuid: uint(3),
-            cgid: uint(4),
-            mode: uint(5),
-        };
-        match words[0] {
-            "error" => Err(int32(1)),
-            "done" => DONE,
-            "number" => number(int(1)),
-            "list" => list((1..words.len()).map(int)),
-            "ranges" => ranges_from(&words[1..]),
-            "bytes" => Ok(Value::Bytes(bytes(words.get(1)).into())),
-            "file" => Ok(Value::File(FileStat {
-                dev: large(1),
-                ino: large(2),
-                kind: KINDS[usize::try_from(int(3)).unwrap()],
-                mode: uint(4),
-                uid: uint(5),
-                gid: uint(6),
-                links: large(7),
-                size: large(8),
-                born: None,
-            })),
-            "shm" => Ok(Value::Shm(ShmStat {
-                perm: perm(),
-                size: usize::try_from(int(6)).unwrap(),
-                attached: large(7),
-                creator_pid: int32(8),
-                last_pid: int32(9),
-                removed: int(10) != 0,
-                changed: 0,
-            })),
-            "sem" => Ok(Value::Sem(SemStat {
-                perm: perm(),
-                count: large(6),
-            })),
-            other => panic!("no such answer: {other}"),
-        }
-    }
-}
-
-const KINDS: [FileKind; 4] = [
-    FileKind::Regular,
-    FileKind::Directory,
-    FileKind::Link,
-    FileKind::Other,
-];

@@ -8,7 +8,7 @@ use qshm::kernel::{Errno, FileKind};
 
 use super::call::{Cred, DONE, Reply, fail, list, number};
 use super::files::{EXECUTE, READ, UMASK, WRITE, name_hash};
-use super::{KEPT, Pid, World};
+use super::{Pid, World};
 
 impl World {
     pub(super) fn inodes_of(&self, directory: &Path, prefix: &str) -> Reply {
@@ -25,10 +25,10 @@ impl World {
         let named = name_hash(path);
         let shown = self.processes.iter().filter(|process| {
             let owner = process.cred.uid;
-            [uid, 0].contains(&owner) && (cred.uid == 0 || owner == cred.uid)
+            let visible = cred.uid == 0 || owner == cred.uid || process.pid == who;
+            [uid, 0].contains(&owner) && visible
         });
-        let mut files =
-            shown.flat_map(|process| process.fds.range(..KEPT).map(|(_, handle)| handle));
+        let mut files = shown.flat_map(|process| process.fds.values());
         let found = files.find(|handle| {
             let inode = self.inode(handle.ino);
             inode.links == 0 && inode.named == named && self.file_may(who, cred, handle.ino, READ)

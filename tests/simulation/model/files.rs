@@ -1,6 +1,5 @@
 //! Files and their permissions: open(2), stat(2), chmod(2), chown(2).
 
-use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use qshm::kernel::{Errno, Fd, FileKind, FileStat, Open};
 
 use super::call::{Cred, DONE, Reply, Value, fail, number};
+use super::memory::Memory;
 use super::process::Handle;
 use super::{For, LATELY, LONG_AGO, Pid, World, spread};
 
@@ -31,11 +31,7 @@ pub struct Inode {
     pub old: bool,
     /// How often a directory was changed, where anybody asks for that: in `/run`.
     pub changes: u32,
-    /// What is written in it.
-    pub content: Arc<[u8]>,
-    pub size: u64,
-    /// What is not zero of its memory, in words of eight bytes, by the offset.
-    pub words: BTreeMap<usize, u64>,
+    pub memory: Memory,
 }
 
 impl World {
@@ -82,9 +78,7 @@ impl World {
             named,
             old: self.long_ago,
             changes: 0,
-            content: Arc::from([]),
-            size: 0,
-            words: BTreeMap::new(),
+            memory: Memory::default(),
         };
         self.inodes.insert(ino, inode);
         ino
@@ -167,12 +161,31 @@ impl World {
         if self.names.contains_key(path) {
             return fail(Errno::EEXIST);
         }
+        let ino = self.new_shared(who, cred, path, mode, group);
+        number(self.new_fd(who, ino, true))
+    }
+
+    /// A new file of a mode and a group, as far as its maker may give it to that.
+    pub(super) fn new_shared(
+        &mut self,
+        who: Pid,
+        cred: Cred,
+        path: &Arc<Path>,
+        mode: u32,
+        group: Option<u32>,
+    ) -> u64 {
         let ino = self.new_inode(path, FileKind::Regular, cred, mode & 0o7777);
         self.enter(path, ino);
-        if let Some(gid) = group.filter(|gid| cred.uid == 0 || self.in_group(who, cred, *gid)) {
-            self.inode_mut(ino).gid = gid;
+        if let Some(gid) = group {
+            let member = cred.uid == 0 || self.in_group(who, cred, gid);
+            let inode = self.inode_mut(ino);
+            if member {
+                inode.gid = gid;
+            } else if inode.gid != gid {
+                inode.mode &= !0o070;
+            }
         }
-        number(self.new_fd(who, ino, true))
+        ino
     }
 
     pub(super) fn may_write(&self, who: Pid, cred: Cred, directory: &Path) -> bool {
@@ -208,15 +221,7 @@ impl World {
 
     pub(super) fn close(&mut self, who: Pid, fd: Fd) {
         if let Some(handle) = self.processes[who].fds.remove(&fd) {
-            let ino = handle.ino;
-            // The mapping keeps the open file.
-            if let Some(address) = handle.address {
-                self.processes[who].mapped.insert(address, handle);
-            } else if let Some(kept) = handle.kept {
-                let kept = self.processes[who].fds.get_mut(&kept).unwrap();
-                kept.ranges = handle.ranges;
-            }
-            self.forget_inode(ino);
+            self.keep_mapped(who, handle);
         }
     }
 
@@ -251,7 +256,7 @@ impl World {
             uid: inode.uid,
             gid: inode.gid,
             links: inode.links,
-            size: inode.size.max(inode.content.len() as u64),
+            size: inode.memory.size,
             born: Some(if inode.old { LONG_AGO } else { LATELY }),
         }
     }

@@ -12,13 +12,18 @@
 pub mod call;
 mod directories;
 mod files;
+pub mod line;
 mod locks;
+mod mappings;
+mod memory;
 mod named;
 pub mod process;
 pub mod range_call;
+mod range_locks;
 mod ranges;
 mod segments;
 mod semaphores;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,9 +35,10 @@ use qshm::kernel::{Errno, IpcId, IpcPerm, Wait};
 
 use call::{Call, Cred, DONE, Reply, fail};
 pub use files::{Inode, UMASK};
+pub use mappings::Mapping;
+pub use memory::words;
 pub use process::{Life, Process, Waiting};
 use range_call::RangeCall;
-pub use ranges::KEPT;
 pub use segments::Segment;
 pub use semaphores::Set;
 
@@ -109,11 +115,11 @@ impl World {
             let inode = &self.inodes[ino];
             let _ = writeln!(
                 text,
-                "  file {} inode {ino} owner {} mode {:o} words {:x?}",
+                "  file {} inode {ino} owner {} mode {:o} {:x?}",
                 name.display(),
                 inode.uid,
                 inode.mode,
-                inode.words
+                inode.memory
             );
         }
         for (id, segment) in &self.segments {
@@ -135,30 +141,43 @@ impl World {
         debug_assert!(self.processes[who].waiting.is_none());
         let answer = match call {
             Call::Flock(fd, lock, wait) => return self.flock(who, *fd, *lock, *wait),
+            Call::RangeLock(fd, range, lock, wait) => {
+                return self.range_lock(who, *fd, *range, *lock, *wait);
+            }
             Call::SemOp(id, delta, wait) => return self.sem_op(who, cred, *id, *delta, *wait),
             Call::NamedOpenLocked(path, write, wait) => {
                 return self.named_open_locked(who, cred, path, *write, *wait);
             }
-            Call::NamedAlone(fd, wait) => return self.named_alone(who, cred, *fd, *wait),
+            Call::NamedUnlocked(path, wait) => return self.named_unlocked(who, path, *wait),
+            Call::NamedAlone(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, false);
+            }
+            Call::Lease(fd, path, wait) => {
+                return self.named_alone(who, cred, *fd, path, *wait, true);
+            }
             Call::WordWait(address, low, time) => {
                 return self.word_wait(who, *address, *low, *time);
             }
-            Call::RangeLock(fd, range, lock) => self.range_lock(who, *fd, *range, *lock),
-            Call::RangeLocked(fd, range) => self.range_locked(who, *fd, *range),
+            Call::RangeHolder(fd, range) => self.range_holder(who, *fd, *range),
             Call::NamedOpen(path, write) => self.named_open(who, cred, path, *write),
+            Call::NamedLook(path, write) => self.named_look(who, cred, path, *write),
+            Call::NamedLocks(fd) => self.named_locks(who, *fd),
+            Call::Announce(path) => self.announce(who, cred, path),
             Call::NamedMake(path, new) => self.named_make(who, cred, path, new),
-            Call::NamedResize(fd, size) => self.named_resize(who, *fd, *size),
-            Call::IsMapped(ino) => call::number(self.is_mapped(who, cred, *ino)),
-            Call::Map(fd, own, at) => self.map(who, *fd, *own, *at),
+            Call::LeaseBack(fd) => self.lease_back(who, *fd),
+            Call::NamedReserve(fd, size) => self.named_reserve(who, *fd, *size),
+            Call::IsMapped((_, ino)) => call::number(self.is_mapped(who, cred, *ino)),
+            Call::Map(fd, how, at) => self.map(who, *fd, *how, *at),
             Call::Unmap(address) => {
                 self.unmap(who, *address);
                 DONE
             }
-            Call::Word(address) => self.word(who, *address),
-            Call::Words(address, count) => {
-                let words = (0..*count).map(|index| self.word_at(who, address + 8 * index));
-                Ok(call::Value::List(words.map(|word| word as i64).collect()))
+            Call::Retire(address) => {
+                self.retire(who, *address);
+                DONE
             }
+            Call::Word(address) => self.word(who, *address),
+            Call::Words(address, count) => self.words(who, *address, *count),
             Call::WordSwap(address, old, new) => self.word_swap(who, *address, *old, *new),
             Call::WordSet(address, value) => self.word_set(who, *address, *value),
             Call::WordWake(address, count) => self.word_wake(who, *address, *count),
@@ -187,6 +206,8 @@ impl World {
             Call::ShmRemove(id) => self.shm_remove(cred, *id),
             Call::ShmAttach(id, read_only) => self.shm_attach(who, cred, *id, *read_only),
             Call::ShmDetach(address) => self.shm_detach(who, *address),
+            Call::ShmLoad(address) => self.shm_load(who, *address),
+            Call::ShmStore(address, value) => self.shm_store(who, *address, *value),
             Call::ShmClear(address, size) => self.shm_clear(who, *address, *size),
             Call::SemFind(key) => self.sem_find(*key),
             Call::SemCreate(key, mode) => self.sem_create(cred, *key, *mode),
@@ -217,18 +238,29 @@ impl World {
     pub fn is_private(&self, who: Pid, call: &Call) -> bool {
         let fd = match call {
             Call::Close(fd) => fd,
-            // A description is the same whoever keeps it.
+            // An open file is the same whoever keeps it.
             Call::Range(RangeCall::Keep(_)) => return true,
             _ => return false,
         };
-        // While it is open, its number is not given to another file.
-        if self.reuse_inodes {
-            return false;
+        let Some(handle) = self.processes[who].fds.get(fd) else {
+            return true;
+        };
+        // A mapping keeps the open file.
+        if !handle.mapped.is_empty() {
+            return true;
         }
-        let handle = self.processes[who].fds.get(fd);
-        handle.is_none_or(|handle| {
-            handle.kept.is_some() || !handle.has_locks() && self.inodes[&handle.ino].links > 0
-        })
+        // While it is open, its number is not given to another file; and whether that of a POSIX
+        // object is open can be asked.
+        !self.reuse_inodes
+            && !handle.has_locks()
+            && self.inodes[&handle.ino].links > 0
+            && !self.is_posix(handle.ino)
+    }
+
+    /// Whether a file is where POSIX objects are.
+    fn is_posix(&self, ino: u64) -> bool {
+        let mut names = self.names.iter();
+        names.any(|(name, of)| *of == ino && name.starts_with("/dev/shm"))
     }
 
     /// Whether the call that `who` waits in can go on by itself.
@@ -237,10 +269,13 @@ impl World {
             None | Some(Waiting::Pause(_) | Waiting::Semaphore { .. } | Waiting::Word { .. }) => {
                 false
             }
-            Some(Waiting::OpenLocked { path, .. }) => self.can_open_locked(path),
-            Some(Waiting::Alone { fd, .. }) => self.is_alone(who, *fd),
+            Some(Waiting::Unlocked { path, .. }) => self.is_unlocked(path),
+            Some(Waiting::Alone { fd, path, .. }) => self.knows_who_has_it(who, *fd, path),
             Some(Waiting::Answered(_)) => true,
             Some(Waiting::Lock { fd, lock, .. }) => self.can_lock(who, *fd, *lock),
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.can_lock_range(who, *fd, *range, *lock),
         }
     }
 
@@ -252,10 +287,11 @@ impl World {
                 self.take_lock(who, fd, lock);
                 DONE
             }
-            Some(Waiting::OpenLocked {
-                cred, path, write, ..
-            }) => self.open_and_lock(who, cred, &path, write),
-            Some(Waiting::Alone { .. }) => call::number(1),
+            Some(Waiting::Range {
+                fd, range, lock, ..
+            }) => self.take_range(who, fd, range, lock),
+            Some(Waiting::Unlocked { .. }) => DONE,
+            Some(Waiting::Alone { fd, lease, .. }) => self.alone(who, fd, lease),
             other => panic!("process {who} cannot go on from {other:?}"),
         }
     }
@@ -265,8 +301,9 @@ impl World {
         let wait = match self.processes[who].waiting.as_ref()? {
             Waiting::Pause(time) | Waiting::Word { time, .. } => return Some(*time),
             Waiting::Lock { wait, .. }
+            | Waiting::Range { wait, .. }
             | Waiting::Semaphore { wait, .. }
-            | Waiting::OpenLocked { wait, .. }
+            | Waiting::Unlocked { wait, .. }
             | Waiting::Alone { wait, .. } => *wait,
             Waiting::Answered(_) => return None,
         };

@@ -1,6 +1,6 @@
 //! Processes: what they hold, what they wait for, and how they die.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use qshm::kernel::{Fd, FileLock, IpcId, Range, Wait};
 
 use super::call::{Cred, Reply};
+use super::mappings::Mapping;
+use super::range_locks::RangeLocks;
 use super::{Pid, World};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,8 +20,10 @@ pub struct Process {
     pub groups: Vec<u32>,
     pub life: Life,
     pub fds: BTreeMap<Fd, Handle>,
-    /// Files that are mapped and have no descriptor any more, by the address.
+    /// Open files that are mapped and have no descriptor any more, by the first address.
     pub mapped: BTreeMap<usize, Handle>,
+    /// Pages of its own in the place of mappings that it gave up.
+    pub retired: BTreeSet<usize>,
     pub attached: BTreeMap<usize, Attachment>,
     pub attachments_made: usize,
     /// SEM_UNDO, by set.
@@ -32,37 +36,39 @@ pub struct Process {
 pub struct Handle {
     pub ino: u64,
     pub lock: Option<FileLock>,
-    /// Locks of ranges, in order.
-    pub ranges: Vec<Range>,
+    pub ranges: RangeLocks,
     /// Open for writing.
     pub writable: bool,
-    /// Locks of a POSIX object's ranges.
-    pub named: BTreeMap<(u64, u64), FileLock>,
-    /// Where it is mapped.
-    pub address: Option<usize>,
-    /// What keeps its ranges when it is closed.
-    pub kept: Option<Fd>,
-    /// Mapped by `map_own`: a semaphore.
-    pub own: bool,
+    /// Where it is mapped, and how.
+    pub mapped: BTreeMap<usize, Mapping>,
+    /// Announces that its process looks at the file of this path.
+    pub announces: Option<Arc<Path>>,
+    /// A lease, which keeps others from opening the file.
+    pub leased: bool,
 }
 
 impl Handle {
+    /// Whether it is mapped to be kept, as instances do.
+    pub fn is_kept(&self) -> bool {
+        self.mapped.values().any(|how| *how == Mapping::Kept)
+    }
+
     pub fn new(ino: u64, writable: bool) -> Self {
         Self {
             ino,
             lock: None,
-            ranges: Vec::new(),
+            ranges: RangeLocks::default(),
             writable,
-            named: BTreeMap::new(),
-            address: None,
-            kept: None,
-            own: false,
+            mapped: BTreeMap::new(),
+            announces: None,
+            leased: false,
         }
     }
 
     /// Whether others can notice that it is closed.
     pub fn has_locks(&self) -> bool {
-        self.lock.is_some() || !self.ranges.is_empty() || !self.named.is_empty()
+        let lock = self.lock.is_some() || !self.ranges.is_empty();
+        lock || self.announces.is_some() || self.leased
     }
 }
 
@@ -73,7 +79,8 @@ pub struct Attachment {
 }
 
 /// A process ends in three steps that others can see one by one: its memory goes (and with it
-/// the attachments), then its semaphore operations are undone, then its files are closed.
+/// the attachments), then its semaphore operations are undone, then its open files go, also those
+/// that were only mapped: the kernel puts that off to the end, and takes the last ones first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Life {
     Alive,
@@ -91,22 +98,28 @@ pub enum Waiting {
         lock: FileLock,
         wait: Wait,
     },
+    Range {
+        fd: Fd,
+        range: Range,
+        lock: FileLock,
+        wait: Wait,
+    },
     Semaphore {
         id: IpcId,
         delta: i16,
         wait: Wait,
     },
-    /// named_open_locked: until the file is gone or its lock free.
-    OpenLocked {
-        cred: Cred,
+    /// named_open_locked, between two attempts: until the file is gone or its lock free.
+    Unlocked {
         path: Arc<Path>,
-        write: bool,
         wait: Wait,
     },
-    /// named_alone: until nobody else has the file open.
+    /// named_alone: until nobody else has the file open, or somebody who does not just look.
     Alone {
         fd: Fd,
+        path: Arc<Path>,
         wait: Wait,
+        lease: bool,
     },
     /// word_wait: until it is woken.
     Word {
@@ -128,11 +141,19 @@ impl Process {
             life: Life::Alive,
             fds: BTreeMap::new(),
             mapped: BTreeMap::new(),
+            retired: BTreeSet::new(),
             attached: BTreeMap::new(),
             attachments_made: 0,
             undo: BTreeMap::new(),
             waiting: None,
         }
+    }
+
+    /// Where files are mapped.
+    pub fn mappings(&self) -> Vec<usize> {
+        let all = self.fds.values().chain(self.mapped.values());
+        all.flat_map(|handle| handle.mapped.keys().copied())
+            .collect()
     }
 
     /// What getpid(2) says.
@@ -168,8 +189,17 @@ impl World {
         !matches!(self.processes[who].life, Life::Alive | Life::Gone)
     }
 
-    /// One step of a process's death.
-    pub fn die(&mut self, who: Pid) {
+    /// Whether the next step of a death can come about in two ways, see [`Self::die`].
+    pub fn dies_in_two_ways(&self, who: Pid) -> bool {
+        let process = &self.processes[who];
+        let locked = process.mapped.values().filter(|handle| handle.has_locks());
+        process.life == Life::LosesFiles && process.fds.is_empty() && locked.count() > 1
+    }
+
+    /// One step of a process's death. Which of the files that were only mapped goes first depends
+    /// on the addresses that the kernel chose: the highest (here: of the highest number), or the
+    /// lowest.
+    pub fn die(&mut self, who: Pid, lowest_first: bool) {
         match self.processes[who].life {
             Life::Alive | Life::Gone => panic!("process {who} is not dying"),
             Life::LosesMemory => {
@@ -181,11 +211,10 @@ impl World {
             }
             Life::LosesSemaphores => self.undo(who),
             Life::LosesFiles => {
-                // In order, up to the first that somebody else can notice.
-                while let Some((fd, handle)) = self.processes[who].fds.first_key_value() {
-                    let (fd, locked) = (*fd, handle.has_locks());
-                    self.close(who, fd);
-                    if locked {
+                // Up to the first that somebody else can notice.
+                while let Some(handle) = self.next_file_to_go(who, lowest_first) {
+                    self.forget_inode(handle.ino);
+                    if handle.has_locks() {
                         break;
                     }
                 }
@@ -194,18 +223,30 @@ impl World {
         self.skip_empty_steps(who);
     }
 
+    fn next_file_to_go(&mut self, who: Pid, lowest_first: bool) -> Option<Handle> {
+        let Process { fds, mapped, .. } = &mut self.processes[who];
+        if let Some((_, handle)) = fds.pop_last() {
+            return Some(handle);
+        }
+        let next = if lowest_first {
+            mapped.pop_first()
+        } else {
+            mapped.pop_last()
+        };
+        next.map(|(_, handle)| handle)
+    }
+
     /// Steps in which nothing happens are no steps, which keeps the number of schedules down.
     fn skip_empty_steps(&mut self, who: Pid) {
         let process = &mut self.processes[who];
-        let maps = !process.mapped.is_empty()
-            || process.fds.values().any(|handle| handle.address.is_some());
+        let maps = !process.mappings().is_empty() || !process.retired.is_empty();
         if process.life == Life::LosesMemory && process.attached.is_empty() && !maps {
             process.life = Life::LosesSemaphores;
         }
         if process.life == Life::LosesSemaphores && process.undo.is_empty() {
             process.life = Life::LosesFiles;
         }
-        if process.life == Life::LosesFiles && process.fds.is_empty() {
+        if process.life == Life::LosesFiles && process.fds.is_empty() && process.mapped.is_empty() {
             process.life = Life::Gone;
             process.attachments_made = 0;
         }

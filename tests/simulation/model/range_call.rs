@@ -12,9 +12,6 @@ use super::call::{Reply, Value};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RangeCall {
     Open(Arc<Path>, OpenDirect),
-    Lock(Fd, Range),
-    Unlock(Fd, Range),
-    Holder(Fd, Range),
     Held(Range),
     Mapped(Arc<[(u64, u64)]>, MappedBy),
     Version(Arc<Path>),
@@ -22,8 +19,6 @@ pub enum RangeCall {
     LetGo(usize),
     ReadAt(Fd, u64, usize),
     WriteAt(Fd, u64, Arc<[u8]>),
-    ShmLoad(usize),
-    ShmStore(usize, u64),
 }
 
 impl RangeCall {
@@ -33,18 +28,17 @@ impl RangeCall {
         match self {
             Self::Open(path, OpenDirect::Read) => format!("open_read {}", path.display()),
             Self::Open(path, OpenDirect::Write) => format!("open_write {}", path.display()),
-            Self::Lock(fd, of) => format!("lock_range {fd} {}", range(of)),
-            Self::Unlock(fd, of) => format!("unlock_range {fd} {}", range(of)),
-            Self::Holder(fd, of) => format!("range_holder {fd} {}", range(of)),
             Self::Held(of) => format!("held_ranges {}", range(of)),
-            Self::Mapped(files, by) => format!("mapped {files:?} {by:?}"),
+            Self::Mapped(files, by) => {
+                let file = |(dev, ino): &(u64, u64)| format!(" {dev} {ino}");
+                let files: String = files.iter().map(file).collect();
+                format!("mapped {}{files}", by.uid.map_or(-1, i64::from))
+            }
             Self::Version(path) => format!("version {}", path.display()),
             Self::Keep(fd) => format!("keep {fd}"),
             Self::LetGo(address) => format!("let_go {address}"),
             Self::ReadAt(fd, offset, length) => format!("read_at {fd} {offset} {length}"),
             Self::WriteAt(fd, offset, bytes) => format!("write_at {fd} {offset} {}", hex(bytes)),
-            Self::ShmLoad(address) => format!("shm_load {address}"),
-            Self::ShmStore(address, value) => format!("shm_store {address} {value}"),
         }
     }
 
@@ -58,17 +52,20 @@ impl RangeCall {
         Some(match words[0] {
             "open_read" => Self::Open(path(), OpenDirect::Read),
             "open_write" => Self::Open(path(), OpenDirect::Write),
-            "lock_range" => Self::Lock(fd(), range(2)),
-            "unlock_range" => Self::Unlock(fd(), range(2)),
-            "range_holder" => Self::Holder(fd(), range(2)),
             "held_ranges" => Self::Held(range(1)),
+            "mapped" => {
+                let files = (2..words.len()).step_by(2);
+                let by = MappedBy {
+                    uid: words[1].parse().ok(),
+                    anywhere: None,
+                };
+                Self::Mapped(files.map(|at| (large(at), large(at + 1))).collect(), by)
+            }
             "version" => Self::Version(path()),
             "keep" => Self::Keep(fd()),
             "let_go" => Self::LetGo(size(1)),
             "read_at" => Self::ReadAt(fd(), large(2), size(3)),
             "write_at" => Self::WriteAt(fd(), large(2), bytes(words.get(3)).into()),
-            "shm_load" => Self::ShmLoad(size(1)),
-            "shm_store" => Self::ShmStore(size(1), large(2)),
             _ => return None,
         })
     }

@@ -3,7 +3,7 @@
 use qshm::kernel::{Errno, IpcId, IpcKey, IpcPerm, ShmStat};
 
 use super::call::{Cred, DONE, Reply, Value, fail, list, number};
-use super::named::is_mapping;
+use super::mappings::is_mapping;
 use super::process::Attachment;
 use super::{For, LATELY, LONG_AGO, Pid, World, ipc_owns, new_perm, spread};
 
@@ -200,7 +200,7 @@ impl World {
 
     pub(super) fn shm_clear(&mut self, who: Pid, address: usize, size: usize) -> Reply {
         if is_mapping(address) {
-            return self.word_set(who, address, 0);
+            return self.clear(who, address, size);
         }
         let content = self.content(who, address, true);
         *content = if size < 8 { *content >> 32 << 32 } else { 0 };
@@ -214,7 +214,10 @@ impl World {
 
     pub(super) fn peek(&mut self, who: Pid, address: usize) -> Reply {
         if is_mapping(address) {
-            return number(self.word_at(who, address) as u32);
+            return match self.word_at(who, address) {
+                Ok(word) => number(word as u32),
+                Err(errno) => fail(errno),
+            };
         }
         number(*self.content(who, address, false) as u32)
     }
@@ -230,7 +233,10 @@ impl World {
 
     pub(super) fn poke(&mut self, who: Pid, address: usize, value: u32) -> Reply {
         if is_mapping(address) {
-            return self.word_set(who, address, value.into());
+            return match self.word_at(who, address) {
+                Ok(word) => self.word_set(who, address, word >> 32 << 32 | u64::from(value)),
+                Err(errno) => fail(errno),
+            };
         }
         let content = self.content(who, address, true);
         *content = *content >> 32 << 32 | u64::from(value);

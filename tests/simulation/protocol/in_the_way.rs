@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use qshm::kernel::FileKind;
 
-use super::programs::{logic, next_start};
-use super::{SOME, members, root, scenario, search_some, user};
+use super::programs::{Keys, logic, next_start};
+use super::{SOME, does, root, scenario, search_some, user};
 use crate::model::World;
 use crate::model::call::Cred;
 use crate::scenario::{Scenario, member, nothing_left};
@@ -34,19 +34,24 @@ pub fn leftover_of_root(world: &mut World) {
 
 #[test]
 fn two_users_meet_a_leftover_of_root() {
-    let mut scenario = scenario("root's leftover, user and user", &[user(), user()], logic);
+    let mut scenario = scenario(
+        "root's leftover, user and user",
+        Keys::SystemV,
+        &[user(), user()],
+        logic,
+    );
     leftover_of_root(&mut scenario.world);
     // A user alone can't clear it; root for the user does.
     scenario.at_rest = Arc::new(|rest| {
         if !rest.killed.contains(&true) {
             nothing_left_aside(rest.world)?;
         }
-        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start(Keys::SystemV));
         if end != End::Finished {
             return Err(format!("G3: the user's next start: {end:?}"));
         }
         nothing_left_aside(&world)?;
-        let (world, end, _) = run_alone(rest.world.clone(), &root(), &next_start());
+        let (world, end, _) = run_alone(rest.world.clone(), &root(), &next_start(Keys::SystemV));
         if end != End::Finished {
             return Err(format!("G3: root's next start: {end:?}"));
         }
@@ -57,15 +62,20 @@ fn two_users_meet_a_leftover_of_root() {
 
 #[test]
 fn root_clears_its_leftover_while_the_user_starts() {
-    let mut scenario = scenario("root's leftover, root and user", &[root(), user()], logic);
+    let mut scenario = scenario(
+        "root's leftover, root and user",
+        Keys::SystemV,
+        &[root(), user()],
+        logic,
+    );
     leftover_of_root(&mut scenario.world);
     scenario.at_rest = Arc::new(|rest| {
-        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
+        let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start(Keys::SystemV));
         if end != End::Finished {
             return Err(format!("G3: the user's next start: {end:?}"));
         }
         nothing_left_aside(&world)?;
-        let (world, end, _) = run_alone(world, &root(), &next_start());
+        let (world, end, _) = run_alone(world, &root(), &next_start(Keys::SystemV));
         if end != End::Finished {
             return Err(format!("G3: root's next start: {end:?}"));
         }
@@ -80,7 +90,7 @@ fn root_clears_its_leftover_while_the_user_starts() {
 fn another_key_leads_to_the_same_number() {
     for reuse_inodes in [false, true] {
         let name = format!("the key is taken, inodes used again: {reuse_inodes}");
-        let mut scenario = scenario(&name, &[user(), user()], logic);
+        let mut scenario = scenario(&name, Keys::SystemV, &[user(), user()], logic);
         scenario.world.reuse_inodes = reuse_inodes;
         let mut world = scenario.world.clone();
         let key = key_of_new_file(&mut world, SEGMENT_FILE);
@@ -102,13 +112,13 @@ fn nothing_left_aside(world: &World) -> Result<(), String> {
 /// left then, but nobody hangs, nobody fails, and in the end nothing is left.
 #[test]
 fn a_cleaner_takes_the_key_file() {
-    let mut members = members(&[user(), user()], logic);
+    let mut members = vec![does(&user(), Keys::SystemV, logic); 2];
     members.push(member(user(), |process| {
         use qshm::kernel::Kernel as _;
         let _ = process.unlink(Path::new(SEGMENT_FILE));
     }));
     let mut scenario = Scenario::new("the key file is deleted, user and user", members);
-    let next = next_start();
+    let next = next_start(Keys::SystemV);
     scenario.at_rest = Arc::new(move |rest| {
         let (world, end, _) = run_alone(rest.world.clone(), &user(), &next);
         if end != End::Finished {

@@ -6,10 +6,10 @@ use qshm::kernel::FileKind;
 
 use super::judge::{clean, clean_for_strangers};
 use super::programs::*;
-use super::{OTHER, everybody, members, roll, root, search, search_some, user};
+use super::{OTHER, does, everybody, roll, root, scenario, search, search_some, user};
 use crate::model::World;
-use crate::scenario::{Scenario, member, nothing_left};
-use crate::sim_process::{End, Program, SimProcess, User, run_alone};
+use crate::scenario::nothing_left;
+use crate::sim_process::{End, User, run_alone};
 
 /// How many states of a scenario that has millions; `QSHM_SOAK` looks at all.
 const FEW: usize = 40_000;
@@ -17,125 +17,56 @@ const FEW: usize = 40_000;
 const SEGMENT: &str = "/dev/shm/Logic";
 const SEMAPHORE: &str = "/dev/shm/sem.Logic";
 
-fn visit(process: &SimProcess) {
-    let memory = posix_memory(process);
-    join(process, &memory);
-    left(process, &memory);
-}
-
-fn lock_alone(process: &SimProcess) {
-    let memory = posix_memory(process);
-    if attach(process, &memory) {
-        process.wrong("attached to a segment that nobody made");
-    }
-    locked(process, &memory);
-    unlocked(process, &memory);
-}
-
-fn lock_if_alone(process: &SimProcess) {
-    let memory = posix_memory(process);
-    if attach(process, &memory) {
-        process.wrong("attached to somebody else's segment");
-    }
-    if !memory.lock() {
-        failed(process, &memory, "lock");
-    }
-    if !memory.unlock() {
-        failed(process, &memory, "unlock");
-    }
-}
-
-fn logic(process: &SimProcess) {
-    let memory = posix_memory(process);
-    join(process, &memory);
-    count(process, &memory);
-    left(process, &memory);
-}
-
-fn logic_attach_first(process: &SimProcess) {
-    let memory = posix_memory(process);
-    join_attach_first(process, &memory);
-    count(process, &memory);
-    left(process, &memory);
-}
-
-fn logic_lock_outlives(process: &SimProcess) {
-    let memory = posix_memory(process);
-    join(process, &memory);
-    left(process, &memory);
-    locked(process, &memory);
-    unlocked(process, &memory);
-}
-
-/// A semaphore of the value 1 around something: whoever is killed inside gives it back.
-fn guarded(process: &SimProcess) {
-    let guard = posix_semaphore(process);
-    if !guard.acquire() {
-        process.wrong(format!("acquire: {}", guard.error()));
-    }
-    process.note(|status| status.locked = Some(1));
-    process.note(|status| status.locked = None);
-    if !guard.release(1) {
-        process.wrong(format!("release: {}", guard.error()));
-    }
-}
-
-fn next_start() -> Program {
-    Arc::new(|process: &SimProcess| {
-        let memory = posix_memory(process);
-        if !create(process, &memory) {
-            failed(process, &memory, "create, when nobody is there");
-        }
-        count(process, &memory);
-        left(process, &memory);
-    })
-}
-
-fn next_guarded() -> Program {
-    Arc::new(guarded)
-}
-
-fn scenario(name: &str, users: &[User], program: fn(&SimProcess)) -> Scenario {
-    let mut scenario = Scenario::new(&format!("POSIX: {name}"), members(users, program));
-    scenario.at_rest = clean(everybody(), next_start(), &[]);
-    scenario
-}
-
 #[test]
 fn one_user_twice() {
     let users = [user(), user()];
-    search(&scenario("come and go, user and user", &users, visit), 1);
-    search_some(&scenario("lock, user and user", &users, lock_alone), 1, FEW);
+    search(
+        &scenario("come and go, user and user", Keys::Posix, &users, visit),
+        1,
+    );
+    search_some(
+        &scenario("lock, user and user", Keys::Posix, &users, lock_alone),
+        1,
+        FEW,
+    );
     let name = "create else attach, user and user";
-    search_some(&scenario(name, &users, logic), 1, FEW);
+    search_some(&scenario(name, Keys::Posix, &users, logic), 1, FEW);
 }
 
 #[test]
 fn root_and_its_user() {
     let users = [root(), user()];
-    search(&scenario("come and go, root and user", &users, visit), 1);
+    search(
+        &scenario("come and go, root and user", Keys::Posix, &users, visit),
+        1,
+    );
     let name = "create else attach, root and user";
-    search_some(&scenario(name, &users, logic), 1, FEW);
+    search_some(&scenario(name, Keys::Posix, &users, logic), 1, FEW);
 }
 
 #[test]
 fn attach_first() {
     let name = "attach else create, root and user";
-    let scenario = scenario(name, &[root(), user()], logic_attach_first);
+    let scenario = scenario(name, Keys::Posix, &[root(), user()], logic_attach_first);
     search_some(&scenario, 1, FEW);
 }
 
 #[test]
 fn the_lock_outlives_the_segment() {
     let name = "lock after detach, user and user";
-    let scenario = scenario(name, &[user(), user()], logic_lock_outlives);
+    let scenario = scenario(name, Keys::Posix, &[user(), user()], logic_lock_outlives);
     search_some(&scenario, 1, FEW);
 }
 
 #[test]
 fn semaphores_give_back() {
-    let mut scenario = scenario("a semaphore around it", &[user(), user()], guarded);
-    scenario.at_rest = clean(everybody(), next_guarded(), &[]);
+    let mut scenario = scenario(
+        "a semaphore around it",
+        Keys::Posix,
+        &[user(), user()],
+        guarded,
+    );
+    scenario.at_rest = clean(everybody(), next_guarded(Keys::Posix), &[]);
     search_some(&scenario, 1, FEW);
 }
 
@@ -143,26 +74,31 @@ fn semaphores_give_back() {
 fn two_strangers() {
     let other = User::plain(OTHER);
     let users = [user(), other.clone()];
-    let mut scenario = scenario("create else attach, user and other", &users, logic);
-    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start());
-    search_some(&scenario, 1, FEW);
+    let mut scenario = scenario(
+        "create else attach, user and other",
+        Keys::Posix,
+        &users,
+        logic,
+    );
+    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start(Keys::Posix));
+    search(&scenario, 1);
 }
 
 #[test]
 fn a_stranger_locks_first() {
     let stranger = User::plain(OTHER);
     let name = "a stranger locks beside our segment";
-    let mut scenario = scenario(name, &[user(), stranger.clone()], logic);
-    scenario.members[1] = member(stranger.clone(), lock_if_alone);
-    scenario.at_rest = clean_for_strangers(vec![user(), stranger], next_start());
-    search_some(&scenario, 1, FEW);
+    let mut scenario = scenario(name, Keys::Posix, &[user(), stranger.clone()], logic);
+    scenario.members[1] = does(&stranger, Keys::Posix, lock_if_alone);
+    scenario.at_rest = clean_for_strangers(vec![user(), stranger], next_start(Keys::Posix));
+    search(&scenario, 1);
 }
 
 /// What Qt as root has left: it never removes a segment, and a kill leaves the semaphore, too.
 fn leftover_of_root(world: &mut World) {
     for path in [SEGMENT, SEMAPHORE] {
         let ino = world.plant(path, FileKind::Regular, 0, 0, 0o600);
-        world.inodes.get_mut(&ino).unwrap().size = 32;
+        world.inodes.get_mut(&ino).unwrap().memory.resize(32);
     }
 }
 
@@ -174,15 +110,15 @@ fn nothing_left_aside(world: &World) -> Result<(), String> {
 #[test]
 fn a_leftover_of_root() {
     for users in [[user(), user()], [root(), user()]] {
-        let mut scenario = scenario("root's leftover", &users, logic);
+        let mut scenario = scenario("root's leftover", Keys::Posix, &users, logic);
         leftover_of_root(&mut scenario.world);
         scenario.at_rest = Arc::new(|rest| {
-            let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start());
+            let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start(Keys::Posix));
             if end != End::Finished {
                 return Err(format!("G3: the user's next start: {end:?}"));
             }
             nothing_left_aside(&world)?;
-            let (world, end, _) = run_alone(world, &root(), &next_start());
+            let (world, end, _) = run_alone(world, &root(), &next_start(Keys::Posix));
             if end != End::Finished {
                 return Err(format!("G3: root's next start: {end:?}"));
             }
@@ -196,9 +132,9 @@ fn a_leftover_of_root() {
 fn up_to_five_at_once() {
     let users = [user(), root(), user(), root(), user()];
     let name = "create else attach, five of one identity";
-    roll(&scenario(name, &users, logic), 3);
-    let mut guards = scenario("five around a semaphore", &users, guarded);
-    guards.at_rest = clean(everybody(), next_guarded(), &[]);
+    roll(&scenario(name, Keys::Posix, &users, logic), 3);
+    let mut guards = scenario("five around a semaphore", Keys::Posix, &users, guarded);
+    guards.at_rest = clean(everybody(), next_guarded(Keys::Posix), &[]);
     roll(&guards, 3);
 }
 
@@ -207,7 +143,7 @@ fn strangers_and_root_at_once() {
     let other = User::plain(OTHER);
     let users = [user(), root(), other.clone(), user(), User::root_for(OTHER)];
     let name = "two identities and root for both";
-    let mut scenario = scenario(name, &users, logic);
-    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start());
+    let mut scenario = scenario(name, Keys::Posix, &users, logic);
+    scenario.at_rest = clean_for_strangers(vec![user(), other], next_start(Keys::Posix));
     roll(&scenario, 3);
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qshm::identity::Identity;
+use qshm::kernel::Kernel as _;
 use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, ErrorKind, Key, OpenMode, SharedMemory, SystemSemaphore};
 
@@ -24,32 +25,51 @@ pub fn key(name: &str) -> Key {
     Key::new(name.as_bytes(), Path::new("/tmp"))
 }
 
-pub fn memory(process: &SimProcess) -> SharedMemory<SimProcess> {
+/// The three kinds of key, each of which leads to objects of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Two key files, two System V objects.
+    SystemV,
+    /// One key file for both, as with the System V keys of Qt 6.6 and later.
+    OneFile,
+    /// Two POSIX objects.
+    Posix,
+}
+
+/// The user's runtime directory.
+pub const RUNTIME: &str = "/run/user/1000";
+
+fn native_key(keys: Keys, name: &str) -> Option<NativeKey> {
+    let (kind, name) = match keys {
+        Keys::SystemV => return None,
+        Keys::OneFile => (KeyType::SystemV(33), format!("{RUNTIME}/{name}")),
+        Keys::Posix => (KeyType::Posix, format!("/{name}")),
+    };
+    Some(NativeKey::new(kind, name.into(), false))
+}
+
+pub fn memory(process: &SimProcess, keys: Keys) -> SharedMemory<SimProcess> {
     let memory = SharedMemory::with_kernel(process.clone(), identity(process));
-    memory.set_key(key("Logic"));
+    match native_key(keys, "Logic") {
+        Some(native) => memory.set_native_ipc_key(native),
+        None => memory.set_key(key("Logic")),
+    }
     memory
 }
 
-fn posix_key(name: &str) -> NativeKey {
-    NativeKey::new(KeyType::Posix, format!("/{name}").into(), false)
-}
-
-pub fn posix_memory(process: &SimProcess) -> SharedMemory<SimProcess> {
-    let memory = SharedMemory::with_kernel(process.clone(), identity(process));
-    memory.set_native_ipc_key(posix_key("Logic"));
-    memory
-}
-
-pub fn posix_semaphore(process: &SimProcess) -> SystemSemaphore<SimProcess> {
+pub fn semaphore(process: &SimProcess, keys: Keys) -> SystemSemaphore<SimProcess> {
     let semaphore = SystemSemaphore::with_kernel(process.clone(), identity(process));
-    semaphore.set_native_ipc_key(posix_key("Guard"), 1, OpenMode::Open);
+    match native_key(keys, "Guard") {
+        Some(native) => semaphore.set_native_ipc_key(native, 1, OpenMode::Open),
+        None => semaphore.set_key(key("Guard"), 1, OpenMode::Open),
+    }
     semaphore
 }
 
-pub fn semaphore(process: &SimProcess) -> SystemSemaphore<SimProcess> {
-    let semaphore = SystemSemaphore::with_kernel(process.clone(), identity(process));
-    semaphore.set_key(key("Guard"), 1, OpenMode::Open);
-    semaphore
+/// The application does something of its own. What a process says of itself is looked at when it
+/// makes a call.
+pub fn busy(process: &SimProcess) {
+    let _ = process.lstat(Path::new("/"));
 }
 
 /// Ends the program, if it was not to be expected that this fails so.
@@ -127,25 +147,26 @@ pub fn left(process: &SimProcess, memory: &SharedMemory<SimProcess>) {
 }
 
 /// Coming and going, without the lock.
-pub fn visit(process: &SimProcess) {
-    let memory = memory(process);
+pub fn visit(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     join(process, &memory);
     left(process, &memory);
 }
 
 /// The lock alone: there is no segment.
-pub fn lock_alone(process: &SimProcess) {
-    let memory = memory(process);
+pub fn lock_alone(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     if attach(process, &memory) {
         process.wrong("attached to a segment that nobody made");
     }
     locked(process, &memory);
+    busy(process);
     unlocked(process, &memory);
 }
 
 /// The same beside others' segments, with a lock of its own (the others' are not excluded).
-pub fn lock_if_alone(process: &SimProcess) {
-    let memory = memory(process);
+pub fn lock_if_alone(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     if attach(process, &memory) {
         process.wrong("attached to somebody else's segment");
     }
@@ -158,32 +179,33 @@ pub fn lock_if_alone(process: &SimProcess) {
 }
 
 /// What the application of the report does, from start to exit.
-pub fn logic(process: &SimProcess) {
-    let memory = memory(process);
+pub fn logic(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     join(process, &memory);
     count(process, &memory);
     left(process, &memory);
 }
 
-pub fn logic_attach_first(process: &SimProcess) {
-    let memory = memory(process);
+pub fn logic_attach_first(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     join_attach_first(process, &memory);
     count(process, &memory);
     left(process, &memory);
 }
 
 /// The lock is used before and after the segment is.
-pub fn logic_lock_outlives(process: &SimProcess) {
-    let memory = memory(process);
+pub fn logic_lock_outlives(process: &SimProcess, keys: Keys) {
+    let memory = memory(process, keys);
     join(process, &memory);
     left(process, &memory);
     locked(process, &memory);
+    busy(process);
     unlocked(process, &memory);
 }
 
 /// Two objects of one key in one process, the second only to look.
-pub fn logic_two_objects(process: &SimProcess) {
-    let (first, second) = (memory(process), memory(process));
+pub fn logic_two_objects(process: &SimProcess, keys: Keys) {
+    let (first, second) = (memory(process, keys), memory(process, keys));
     join(process, &first);
     if !second.attach(AccessMode::ReadOnly) {
         failed(process, &second, "attach of a second object");
@@ -201,8 +223,8 @@ pub fn logic_two_objects(process: &SimProcess) {
 }
 
 /// RunGuard: a semaphore around looking and making.
-pub fn run_guard(process: &SimProcess) {
-    let guard = semaphore(process);
+pub fn run_guard(process: &SimProcess, keys: Keys) {
+    let guard = semaphore(process, keys);
     let held = |act: &dyn Fn() -> bool| {
         if !guard.acquire() {
             process.wrong(format!("acquire: {}", guard.error()));
@@ -215,7 +237,7 @@ pub fn run_guard(process: &SimProcess) {
         }
         result
     };
-    let memory = memory(process);
+    let memory = memory(process, keys);
     let running = held(&|| {
         attach(process, &memory) && {
             left(process, &memory);
@@ -228,10 +250,24 @@ pub fn run_guard(process: &SimProcess) {
     }
 }
 
+/// A semaphore of the value 1 around something: whoever is killed inside gives it back.
+pub fn guarded(process: &SimProcess, keys: Keys) {
+    let guard = semaphore(process, keys);
+    if !guard.acquire() {
+        process.wrong(format!("acquire: {}", guard.error()));
+    }
+    process.note(|status| status.locked = Some(1));
+    busy(process);
+    process.note(|status| status.locked = None);
+    if !guard.release(1) {
+        process.wrong(format!("release: {}", guard.error()));
+    }
+}
+
 /// One start that must succeed at once, and ends cleanly.
-pub fn next_start() -> Program {
-    Arc::new(|process: &SimProcess| {
-        let memory = memory(process);
+pub fn next_start(keys: Keys) -> Program {
+    Arc::new(move |process: &SimProcess| {
+        let memory = memory(process, keys);
         if !memory.create(4, AccessMode::ReadWrite) {
             failed(process, &memory, "create, when nobody is there");
         }
@@ -240,11 +276,15 @@ pub fn next_start() -> Program {
     })
 }
 
-pub fn next_run_guard() -> Program {
-    Arc::new(|process: &SimProcess| {
-        run_guard(process);
+pub fn next_run_guard(keys: Keys) -> Program {
+    Arc::new(move |process: &SimProcess| {
+        run_guard(process, keys);
         if process.status().outcome.is_none() {
             process.wrong("RunGuard does not run, though nobody else does");
         }
     })
+}
+
+pub fn next_guarded(keys: Keys) -> Program {
+    Arc::new(move |process: &SimProcess| guarded(process, keys))
 }

@@ -45,7 +45,7 @@ pub fn run_alone(mut world: World, user: &User, program: &Program) -> (World, En
     let mut world = world.borrow().clone();
     world.kill(pid);
     while world.dying(pid) {
-        world.die(pid);
+        world.die(pid, false);
     }
     (world, end, status)
 }

@@ -44,25 +44,6 @@ impl RangeLocks for SimProcess {
         }
     }
 
-    fn lock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        self.ask_range(RangeCall::Lock(fd, range)).map(drop)
-    }
-
-    fn unlock_range(&self, fd: Fd, range: Range) -> Result<(), Errno> {
-        self.ask_range(RangeCall::Unlock(fd, range)).map(drop)
-    }
-
-    fn range_holder(&self, fd: Fd, range: Range) -> Result<Option<Range>, Errno> {
-        match self.ask_range(RangeCall::Holder(fd, range))? {
-            Value::List(numbers) => Ok(match numbers[..] {
-                // In the order of a list: the length of ours is smaller than where they are.
-                [length, start] => Some(Range::new(start as u64, length as u64)),
-                _ => None,
-            }),
-            other => panic!("range_holder answered {other:?}"),
-        }
-    }
-
     fn held_ranges(&self, range: Range) -> Result<Vec<HeldRange>, Errno> {
         match self.ask_range(RangeCall::Held(range))? {
             Value::Ranges(held) => Ok(held.to_vec()),
@@ -97,14 +78,5 @@ impl RangeLocks for SimProcess {
     fn write_at(&self, fd: Fd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
         self.ask_range(RangeCall::WriteAt(fd, offset, bytes.into()))
             .map(drop)
-    }
-
-    fn shm_load(&self, address: usize) -> u64 {
-        self.range_number(RangeCall::ShmLoad(address))
-            .map_or(0, |word| word as u64)
-    }
-
-    fn shm_store(&self, address: usize, value: u64) {
-        let _ = self.ask_range(RangeCall::ShmStore(address, value));
     }
 }

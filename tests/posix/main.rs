@@ -2,52 +2,21 @@
 
 #![allow(clippy::unwrap_used, unsafe_code)]
 
-mod processes;
+mod accounts;
+mod in_the_way;
+mod others_dead;
+mod support;
 
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
-use processes::{child, ends_well, hear, kill, kill_and_wait, say};
 use qshm::key::{KeyType, NativeKey};
-use qshm::{AccessMode, ErrorKind, OpenMode, SharedMemory, SystemSemaphore};
+use qshm::{AccessMode, OpenMode, SystemSemaphore};
 
-/// A child of one test would be attached to what another has attached: they take turns.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A key of the test's own.
-fn key(name: &str) -> NativeKey {
-    let name = format!("/qshm-posix-{name}-{}", std::process::id());
-    NativeKey::new(KeyType::Posix, name.into(), false)
-}
-
-fn memory(key: &NativeKey) -> SharedMemory {
-    let memory = SharedMemory::new();
-    memory.set_native_ipc_key(key.clone());
-    memory
-}
-
-fn semaphore(key: &NativeKey, initial: i32) -> SystemSemaphore {
-    let semaphore = SystemSemaphore::new();
-    semaphore.set_native_ipc_key(key.clone(), initial, OpenMode::Open);
-    assert_eq!(semaphore.error().kind(), ErrorKind::NoError);
-    semaphore
-}
-
-fn files(key: &NativeKey) -> [PathBuf; 2] {
-    key.objects().unwrap().into()
-}
-
-fn assert_gone(key: &NativeKey) {
-    for file in files(key) {
-        assert!(!file.exists(), "{} is left", file.display());
-    }
-}
+use support::{
+    alone, assert_gone, child, ends_well, hear, key, kill, kill_and_wait, memory, say, semaphore,
+};
 
 #[test]
 fn a_forked_child_is_attached_like_its_parent() {
