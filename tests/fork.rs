@@ -1,15 +1,15 @@
 //! Forked children that go on using what their parent opened.
 
-#![allow(clippy::unwrap_used, unsafe_code)]
+#![allow(clippy::unwrap_used)]
+
+mod processes;
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use processes::{child, ends_well, hear, say};
 use qshm::{AccessMode, Key, OpenMode, SharedMemory, SystemSemaphore};
 
 /// A temp directory of the test's own.
@@ -23,31 +23,6 @@ fn memory(temp: &std::path::Path) -> SharedMemory {
     let memory = SharedMemory::new();
     memory.set_key(Key::new(b"fork", temp));
     memory
-}
-
-/// Runs `act` in a child, which ends without running anybody's destructors.
-fn child(act: impl FnOnce()) -> Pid {
-    // SAFETY: the child uses only what it made itself or inherited from the calling thread.
-    match unsafe { fork() }.unwrap() {
-        ForkResult::Parent { child } => child,
-        ForkResult::Child => {
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
-            // SAFETY: ends the child at once.
-            unsafe { nix::libc::_exit(i32::from(done.is_err())) }
-        }
-    }
-}
-
-fn ends_well(pid: Pid) {
-    assert!(matches!(waitpid(pid, None), Ok(WaitStatus::Exited(_, 0))));
-}
-
-fn say(mut to: &UnixStream) {
-    to.write_all(b".").unwrap();
-}
-
-fn hear(mut from: &UnixStream) {
-    from.read_exact(&mut [0]).unwrap();
 }
 
 #[test]

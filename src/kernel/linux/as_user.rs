@@ -1,8 +1,10 @@
 //! One thread under another effective user and group: setresuid(2), setresgid(2), prctl(2).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::cell::Cell;
 
 use super::super::Errno;
+use super::fork_window::Window;
+use super::signals::HeldBack;
 use crate::notes;
 
 /// This thread under another effective user and group, until dropped.
@@ -10,29 +12,37 @@ use crate::notes;
 /// The raw system calls change the calling thread alone, where glibc's functions of the same
 /// name change every thread. Real and saved ids stay, so nobody gains the right to signal or
 /// trace the process meanwhile.
+///
+/// No signal is handled meanwhile, with rights that its handler does not expect. Among them is
+/// that with which glibc changes the ids of all threads when another one calls setuid(2): in this
+/// one that would fail, and glibc aborts where threads differ. So setuid(2) waits.
+///
+/// Nor does another thread fork: the ids are the thread's, but the dumpable flag is the process's.
+/// A child would have it cleared for good; and a second thread would take what the first one has
+/// made of it for what it was before.
 pub(super) struct AsUser {
     uid: u32,
     gid: u32,
     dumpable: libc::c_int,
     death_signal: libc::c_int,
     parent: libc::pid_t,
-    signals: u64,
-    _alone: MutexGuard<'static, ()>,
+    // Dropped in this order, after the ids are back.
+    _window: Window,
+    _signals: HeldBack,
 }
 
-/// The ids are the thread's, but the dumpable flag is the process's: a second thread would see
-/// the first one's and not put its own back.
-static ALONE: Mutex<()> = Mutex::new(());
+thread_local! {
+    /// Whether this thread is under another user.
+    static ACTING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Leaves an id as it is, see setresuid(2).
 const SAME: libc::c_long = -1;
 
 impl AsUser {
     pub(super) fn become_user(uid: u32, gid: u32) -> Result<Self, Errno> {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        // No handler is to run with the user's rights; and when another thread changes the ids of the
-        // whole process, which glibc does by a signal to each thread, that waits until ours are back.
-        let signals = change_signals(libc::SIG_BLOCK, u64::MAX);
+        let signals = HeldBack::all();
+        let window = Window::enter();
         let mut death_signal = 0;
         // SAFETY: PR_GET_PDEATHSIG writes one int, which lives here; the others take numbers.
         let back = unsafe {
@@ -43,10 +53,11 @@ impl AsUser {
                 dumpable: libc::prctl(libc::PR_GET_DUMPABLE),
                 death_signal,
                 parent: libc::getppid(),
-                signals,
-                _alone: alone,
+                _window: window,
+                _signals: signals,
             }
         };
+        let _ = ACTING.try_with(|acting| acting.set(true));
         // The group first: a user who is not root may not change it. If the second call fails,
         // dropping `back` undoes the first.
         set_effective(libc::SYS_setresgid, gid)?;
@@ -71,29 +82,13 @@ pub(super) fn as_root_again<T>(act: impl FnOnce() -> T) -> T {
             }
         }
     }
+    // A program that has given up root's rights for a while does not want them back.
+    let acting = ACTING.try_with(Cell::get).unwrap_or(false);
     // SAFETY: asks for a number.
     let uid = unsafe { libc::geteuid() };
-    // For a process that is not root's this changes nothing.
-    let root = uid != 0 && set_effective(libc::SYS_setresuid, 0).is_ok();
+    let root = acting && uid != 0 && set_effective(libc::SYS_setresuid, 0).is_ok();
     let _back = Back(root.then_some(uid));
     act()
-}
-
-/// sigprocmask(2) of this thread, by its number: glibc leaves out the signals that it uses itself. The
-/// mask before.
-fn change_signals(how: libc::c_int, mask: u64) -> u64 {
-    let mut before = 0_u64;
-    // SAFETY: the kernel reads and writes eight bytes each, as told; both live here.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            how,
-            &raw const mask,
-            &raw mut before,
-            size_of::<u64>(),
-        )
-    };
-    before
 }
 
 fn set_effective(call: libc::c_long, id: u32) -> Result<(), Errno> {
@@ -110,6 +105,7 @@ impl Drop for AsUser {
             let text = format!("cannot go back to uid {}, gid {}", self.uid, self.gid);
             notes::warn(notes::QSHM, text);
         }
+        let _ = ACTING.try_with(|acting| acting.set(false));
         // A change of ids clears both, see prctl(2). Another value than 1 can't be set and
         // needs no setting.
         // SAFETY: numbers only; raise delivers a signal that the process asked for.
@@ -125,6 +121,5 @@ impl Drop for AsUser {
                 }
             }
         }
-        change_signals(libc::SIG_SETMASK, self.signals);
     }
 }

@@ -5,18 +5,21 @@
 //! both have the same open file description. So fork(2) waits for the end of that stretch, some
 //! microseconds. vfork(2) and posix_spawn(3) do not, but such a child executes a program at once,
 //! which closes the descriptor (`O_CLOEXEC`).
+//!
+//! A thread that acts [for another user](super::as_user) is such a stretch as well.
 
 use std::cell::{Cell, UnsafeCell};
+use std::marker::PhantomData;
 
 use once_cell::sync::Lazy;
 
 /// A mutex of libc's, since it has to be unlocked on both sides of a fork, which std's can't be.
-struct Window(UnsafeCell<libc::pthread_mutex_t>);
+struct Mutex(UnsafeCell<libc::pthread_mutex_t>);
 
 // SAFETY: libc's mutex is made to be used by all threads; the cell is only ever handed to it.
-unsafe impl Sync for Window {}
+unsafe impl Sync for Mutex {}
 
-static WINDOW: Window = Window(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+static WINDOW: Mutex = Mutex(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
 
 thread_local! {
     /// Whether this thread is inside: a signal handler may fork there, and must not wait for
@@ -26,6 +29,10 @@ thread_local! {
 
 fn inside() -> bool {
     INSIDE.try_with(Cell::get).unwrap_or(false)
+}
+
+fn set_inside(is: bool) {
+    let _ = INSIDE.try_with(|inside| inside.set(is));
 }
 
 fn lock() {
@@ -60,21 +67,42 @@ static HANDLERS: Lazy<()> = Lazy::new(|| {
     }
 });
 
-/// Runs `act` while no other thread forks.
-pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
-    struct Out;
-    impl Drop for Out {
-        fn drop(&mut self) {
-            let _ = INSIDE.try_with(|inside| inside.set(false));
-            unlock();
+/// No other thread forks until this is dropped.
+pub(super) struct Window {
+    /// False where this thread was inside before.
+    outermost: bool,
+    /// The mutex is the thread's to unlock.
+    _thread: PhantomData<*const ()>,
+}
+
+impl Window {
+    pub(super) fn enter() -> Self {
+        let outermost = !inside();
+        if outermost {
+            Lazy::force(&HANDLERS);
+            // A signal handler that forks just before or just after finds nothing to wait for,
+            // rather than this thread itself.
+            set_inside(true);
+            lock();
+        }
+        Self {
+            outermost,
+            _thread: PhantomData,
         }
     }
-    if inside() {
-        return act();
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        if self.outermost {
+            unlock();
+            set_inside(false);
+        }
     }
-    Lazy::force(&HANDLERS);
-    lock();
-    let _ = INSIDE.try_with(|inside| inside.set(true));
-    let _out = Out;
+}
+
+/// Runs `act` while no other thread forks.
+pub fn without_fork<T>(act: impl FnOnce() -> T) -> T {
+    let _window = Window::enter();
     act()
 }
