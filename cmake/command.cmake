@@ -8,23 +8,13 @@ file(GLOB_RECURSE qshm_command_sources CONFIGURE_DEPENDS
 add_custom_command(
   OUTPUT "${PROJECT_BINARY_DIR}/qshm-command.stamp"
   COMMAND "${CMAKE_COMMAND}"
-    "-DCARGO=${QSHM_CARGO}"
-    "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}"
-    "-DTARGET_DIR=${QSHM_CARGO_TARGET_DIR}"
-    "-DPROFILE=${QSHM_RUST_PROFILE}"
-    "-DTARGET=${qshm_rust_target}"
-    "-DCXX=${CMAKE_CXX_COMPILER}"
-    "-DCXXFLAGS=${qshm_face_flags}"
-    "-DAR=${CMAKE_AR}"
+    ${qshm_cargo_settings}
     "-DOUTPUT=${qshm_command_folder}"
     -P "${PROJECT_SOURCE_DIR}/cmake/build-command.cmake"
   COMMAND "${CMAKE_COMMAND}" -E touch "${PROJECT_BINARY_DIR}/qshm-command.stamp"
-  DEPENDS ${qshm_command_sources}
-    "${PROJECT_SOURCE_DIR}/Cargo.toml"
-    "${PROJECT_SOURCE_DIR}/Cargo.lock"
+  DEPENDS ${qshm_command_sources} ${qshm_cargo_depends}
     "${PROJECT_SOURCE_DIR}/command/Cargo.toml"
     "${PROJECT_SOURCE_DIR}/cmake/build-command.cmake"
-    "${PROJECT_SOURCE_DIR}/cmake/run-cargo.cmake"
   COMMENT "Building the command qshm with cargo"
   VERBATIM)
 add_custom_target(qshm-command ALL DEPENDS "${PROJECT_BINARY_DIR}/qshm-command.stamp")

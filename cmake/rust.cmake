@@ -67,14 +67,26 @@ if(CMAKE_SYSROOT)
 endif()
 list(JOIN qshm_face_flags " " qshm_face_flags)
 
-set(QSHM_ARCHIVE "${PROJECT_BINARY_DIR}/libqshm.a")
-set(qshm_depfile "${PROJECT_BINARY_DIR}/libqshm.d")
-set(qshm_rust_depends
+# What run-cargo.cmake wants of whoever runs cargo at build time.
+set(qshm_cargo_settings
+  "-DCARGO=${QSHM_CARGO}"
+  "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}"
+  "-DTARGET_DIR=${QSHM_CARGO_TARGET_DIR}"
+  "-DPROFILE=${QSHM_RUST_PROFILE}"
+  "-DTARGET=${qshm_rust_target}"
+  "-DCXX=${CMAKE_CXX_COMPILER}"
+  "-DCXXFLAGS=${qshm_face_flags}"
+  "-DAR=${CMAKE_AR}")
+set(qshm_cargo_depends
   "${PROJECT_SOURCE_DIR}/Cargo.toml"
   "${PROJECT_SOURCE_DIR}/Cargo.lock"
-  "${PROJECT_SOURCE_DIR}/build.rs"
-  "${PROJECT_SOURCE_DIR}/cmake/build-rust.cmake"
   "${PROJECT_SOURCE_DIR}/cmake/run-cargo.cmake")
+
+set(QSHM_ARCHIVE "${PROJECT_BINARY_DIR}/libqshm.a")
+set(qshm_depfile "${PROJECT_BINARY_DIR}/libqshm.d")
+set(qshm_rust_depends ${qshm_cargo_depends}
+  "${PROJECT_SOURCE_DIR}/build.rs"
+  "${PROJECT_SOURCE_DIR}/cmake/build-rust.cmake")
 set(qshm_depfile_target "${QSHM_ARCHIVE}")
 if(CMAKE_VERSION VERSION_LESS 3.20)
   file(RELATIVE_PATH qshm_depfile_target "${CMAKE_BINARY_DIR}" "${QSHM_ARCHIVE}")
@@ -93,14 +105,7 @@ endif()
 add_custom_command(
   OUTPUT "${QSHM_ARCHIVE}"
   COMMAND "${CMAKE_COMMAND}"
-    "-DCARGO=${QSHM_CARGO}"
-    "-DSOURCE_DIR=${PROJECT_SOURCE_DIR}"
-    "-DTARGET_DIR=${QSHM_CARGO_TARGET_DIR}"
-    "-DPROFILE=${QSHM_RUST_PROFILE}"
-    "-DTARGET=${qshm_rust_target}"
-    "-DCXX=${CMAKE_CXX_COMPILER}"
-    "-DCXXFLAGS=${qshm_face_flags}"
-    "-DAR=${CMAKE_AR}"
+    ${qshm_cargo_settings}
     "-DLOCALIZE=${qshm_localize}"
     "-DLD=${qshm_ld}"
     "-DOBJCOPY=${CMAKE_OBJCOPY}"

@@ -123,5 +123,11 @@ pub fn grants(perm: &IpcPerm, uid: u32, gid: u32, want: u32) -> bool {
     granted & want == want
 }
 
+/// Whether a user may remove an object or change its owner and mode, as `IPC_RMID` and `IPC_SET`
+/// ask for.
+pub fn may_remove(perm: &IpcPerm, uid: u32) -> bool {
+    uid == 0 || [perm.uid, perm.cuid].contains(&uid)
+}
+
 #[cfg(test)]
 mod tests;

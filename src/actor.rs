@@ -160,8 +160,7 @@ impl<K: Kernel> Actor<K> {
     /// Whether this process may remove or change an object of this owner, as IPC_RMID and
     /// IPC_SET ask for.
     pub fn may_remove(&self, perm: &IpcPerm) -> bool {
-        let euid = self.kernel.geteuid();
-        euid == 0 || perm.uid == euid || perm.cuid == euid
+        access::may_remove(perm, self.kernel.geteuid())
     }
 
     /// Whether our identity, not just this process, may use an object, and trusts who made it;

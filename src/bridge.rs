@@ -108,6 +108,17 @@ mod ffi {
 
     #[namespace = "qshm"]
     #[repr(i32)]
+    enum ObjectState {
+        Nothing = 0,
+        Live = 1,
+        Leftover = 2,
+        SemaphoreAlone = 3,
+        FileAlone = 4,
+        Unclear = 5,
+    }
+
+    #[namespace = "qshm"]
+    #[repr(i32)]
     enum LogLevel {
         Error = 1,
         Warning = 2,
@@ -148,6 +159,7 @@ mod ffi {
         pid: i32,
         uid: u32,
         program: String,
+        stopped: bool,
     }
 
     struct PermissionsReport {
@@ -159,35 +171,47 @@ mod ffi {
     }
 
     struct IpcObjectReport {
-        key: i32,
-        id: i32,
-        key_file: String,
+        key: Vec<i32>,
+        id: Vec<i32>,
+        file: String,
         permissions: Vec<PermissionsReport>,
-    }
-
-    struct SegmentStateReport {
-        size: usize,
-        attached: u64,
-        creator_pid: i32,
-        last_pid: i32,
+        since: Vec<i64>,
     }
 
     struct SegmentReport {
         object: IpcObjectReport,
-        state: Vec<SegmentStateReport>,
-        processes: Vec<ProcessReport>,
+        size: Vec<u64>,
+        attached: Vec<u64>,
+        creator_pid: Vec<i32>,
+        last_pid: Vec<i32>,
+        removed: bool,
     }
 
     struct SemaphoreReport {
         object: IpcObjectReport,
         value: Vec<i32>,
         last_pid: Vec<i32>,
+        waiting: Vec<i32>,
+        holder: Vec<ProcessReport>,
+        holder_died: bool,
+    }
+
+    struct KeyFileReport {
+        path: String,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+        trouble: String,
     }
 
     struct PlaceReport {
+        state: ObjectState,
         segment: Vec<SegmentReport>,
         semaphore: Vec<SemaphoreReport>,
-        files: Vec<String>,
+        files: Vec<KeyFileReport>,
+        processes: Vec<ProcessReport>,
+        hidden_processes: u64,
+        entering: Vec<ProcessReport>,
     }
 
     /// What there is to a key, see `qshm::Diagnosis`.
@@ -196,6 +220,8 @@ mod ffi {
         aside: PlaceReport,
         verdict: Verdict,
         command: String,
+        text: String,
+        time: i64,
     }
 
     /// Some policies, see `qshm::Options`: each counts where its `has_` is true.
@@ -268,6 +294,8 @@ mod ffi {
         #[namespace = "qshm"]
         type Verdict;
         #[namespace = "qshm"]
+        type ObjectState;
+        #[namespace = "qshm"]
         type LogLevel;
         #[namespace = "qshm"]
         type Scope;
@@ -318,6 +346,7 @@ mod ffi {
         fn acquire(self: &SystemSemaphore) -> bool;
         fn release(self: &SystemSemaphore, count: i32) -> bool;
         fn error(self: &SystemSemaphore) -> ErrorReport;
+        fn diagnosis(self: &SystemSemaphore) -> DiagnosisReport;
 
         type Instance;
 

@@ -1,71 +1,49 @@
-//! What there is to a key: which objects, whose, who is attached, whether it can be used, and
-//! what clears it. A snapshot, and what follows from it; error texts are made of the same.
+//! What there is to a key: which objects, whose, who has them, whether it can be used, and what
+//! clears it. A snapshot, and what follows from it; error texts are made of the same.
 
 #[cfg(feature = "machine")]
 mod explain;
+mod look;
 #[cfg(feature = "machine")]
 pub mod machine;
 mod native_keys;
+mod objects;
 #[cfg(feature = "machine")]
 pub mod repair;
+mod sentences;
 mod words;
 
 use std::path::{Path, PathBuf};
 
 use crate::actor::Actor;
-use crate::kernel::{IpcId, IpcKey, IpcPerm, Kernel, ShmStat};
-use crate::place::{Place, Places};
+use crate::kernel::Kernel;
+use crate::options::Leftover;
+use crate::place::Places;
 
 pub use crate::kernel::Process;
+pub use crate::named::{Inside, Seen};
 #[cfg(feature = "machine")]
 pub use explain::{Answer, Explanation, explain_key};
 pub use native_keys::{NativeKeys, PosixNames, native_keys};
-pub(crate) use words::explain;
-
-/// A segment or a semaphore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Its key.
-    pub key: IpcKey,
-    /// Its id: shmid or semid.
-    pub id: IpcId,
-    /// Its key file.
-    pub path: PathBuf,
-    /// Owner, creator and mode, where they may be seen.
-    pub perm: Option<IpcPerm>,
-}
-
-/// A segment, and who uses it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentReport {
-    /// The segment.
-    pub object: Object,
-    /// Its size, users and last processes, where they may be seen.
-    pub stat: Option<ShmStat>,
-    /// The attached processes that may be seen.
-    pub processes: Vec<Process>,
-}
-
-/// A semaphore, and its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SemaphoreReport {
-    /// The semaphore.
-    pub object: Object,
-    /// Its value, where it may be read: 1 is free.
-    pub value: Option<i32>,
-    /// Who changed it last; while it is 0 that is who holds the lock.
-    pub last_pid: Option<i32>,
-}
+pub use objects::{FileFound, SegmentFound, SemaphoreFound, State, Users};
+pub(crate) use words::{explain, who_keeps};
 
 /// What is at one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlaceReport {
-    /// The segment that the segment's key file leads to.
-    pub segment: Option<SegmentReport>,
-    /// The semaphore that the semaphore's key file leads to.
-    pub semaphore: Option<SemaphoreReport>,
-    /// The key files that are there.
-    pub files: Vec<PathBuf>,
+    /// The segment; none of a semaphore that stands alone.
+    pub segment: Option<SegmentFound>,
+    /// The semaphore.
+    pub semaphore: Option<SemaphoreFound>,
+    /// The key files that are there, and what stands where an object should be.
+    pub files: Vec<FileFound>,
+    /// Who has the objects.
+    pub users: Users,
+    /// Who is in the middle of `create()`, `attach()` or `detach()` with qshm, and keeps the others
+    /// out: for microseconds, unless it is stopped.
+    pub entering: Vec<Process>,
+    /// What it is; `None`: nothing.
+    pub state: Option<State>,
 }
 
 /// What it comes to.
@@ -75,17 +53,26 @@ pub enum Verdict {
     /// Nothing is there: `create()` makes it, `attach()` does not find it.
     #[default]
     Free = 0,
-    /// In use, and we may join.
+    /// There, and we may join. (Who has a System V semaphore that stands alone, nothing tells.)
     Live = 1,
     /// What a crash left, and we clear it ourselves.
     Leftover = 2,
     /// Somebody else's: we step aside, or fail, by policy.
     InTheWay = 3,
-    /// Somebody else's, and we have stepped aside: a segment of ours is in use there.
+    /// Somebody else's, and we have stepped aside: an object of ours is in use there.
     Aside = 4,
 }
 
-/// What there is to a key.
+/// What an object is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A segment and the semaphore that is its lock.
+    Memory,
+    /// A semaphore that stands alone.
+    Semaphore,
+}
+
+/// What there is to a key, of System V or POSIX.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnosis {
     /// Where Qt has the objects of the key.
@@ -94,16 +81,19 @@ pub struct Diagnosis {
     pub aside: PlaceReport,
     /// What it comes to.
     pub verdict: Verdict,
-    /// The command that clears what is in the way; empty if nothing is.
+    /// The command that clears what is in the way; empty if nothing is, or if that is in use.
     pub command: String,
+    /// When all of this was seen, in seconds since 1970.
+    pub time: i64,
 }
 
 impl Diagnosis {
     /// Takes the snapshot and judges it. Changes nothing.
-    pub(crate) fn of<K: Kernel>(actor: &Actor<K>, places: &Places) -> Self {
-        let machine_wide = report(actor, &places.machine);
-        let aside = report(actor, &places.aside);
-        let verdict = judge(actor, &machine_wide, &aside);
+    pub(crate) fn of<K: Kernel>(actor: &Actor<K>, places: &Places, subject: Subject) -> Self {
+        let look = |place| look::look(actor, place, places.posix, subject);
+        let machine_wide = look(&places.machine);
+        let aside = look(&places.aside);
+        let verdict = judge(actor, &machine_wide, &aside, subject);
         let command = match verdict {
             Verdict::InTheWay | Verdict::Aside => words::command(&machine_wide),
             _ => String::new(),
@@ -113,81 +103,66 @@ impl Diagnosis {
             aside,
             verdict,
             command,
+            time: actor.kernel.now(),
         }
     }
 }
 
-fn is_live(place: &PlaceReport) -> bool {
-    place
-        .segment
-        .as_ref()
-        .is_some_and(|segment| segment.stat.is_none_or(|stat| stat.attached > 0))
-}
-
-fn judge<K: Kernel>(actor: &Actor<K>, machine: &PlaceReport, aside: &PlaceReport) -> Verdict {
-    let usable = |object: &Object| object.perm.is_some_and(|perm| actor.may_use(&perm, 0o6));
-    if is_live(aside) {
+fn judge<K: Kernel>(
+    actor: &Actor<K>,
+    machine: &PlaceReport,
+    aside: &PlaceReport,
+    subject: Subject,
+) -> Verdict {
+    // A semaphore of System V does not show who has it. Who has stepped aside leaves none there.
+    let alone = |place: &PlaceReport| {
+        subject == Subject::Semaphore && place.state == Some(State::SemaphoreAlone)
+    };
+    if aside.state == Some(State::Live) || alone(aside) {
         return Verdict::Aside;
     }
-    let segment = machine.segment.as_ref();
-    let semaphore = machine.semaphore.as_ref();
-    let barred = segment.is_some_and(|segment| !usable(&segment.object))
-        || semaphore.is_some_and(|semaphore| !usable(&semaphore.object));
-    let removable = |object: &Object| object.perm.is_some_and(|perm| actor.may_remove(&perm));
-    match segment {
-        Some(segment) if !is_live(machine) && removable(&segment.object) => Verdict::Leftover,
-        _ if barred => Verdict::InTheWay,
-        Some(_) => Verdict::Live,
-        None => Verdict::Free,
-    }
-}
-
-/// Looks at one place.
-fn report<K: Kernel>(actor: &Actor<K>, place: &Place) -> PlaceReport {
-    let kernel = &actor.kernel;
-    let mut report = PlaceReport::default();
-    let key = |path: &Path| {
-        let stat = kernel.lstat(path).ok()?;
-        Some(actor.ipc_key(path, &stat))
+    let Some(state) = machine.state else {
+        return Verdict::Free;
     };
-    if let Some(key) = key(&place.segment) {
-        report.files.push(place.segment.to_path_buf());
-        report.segment = kernel
-            .shm_find(key)
-            .ok()
-            .map(|id| segment_report(kernel, place.segment.to_path_buf(), key, id));
+    let perms = || {
+        let segment = machine.segment.iter().map(|segment| segment.perm);
+        segment.chain(machine.semaphore.iter().map(|semaphore| semaphore.perm))
+    };
+    let all = |may: &dyn Fn(&crate::kernel::IpcPerm) -> bool| {
+        perms().all(|perm| perm.is_some_and(|perm| may(&perm)))
+    };
+    let strange = machine.files.iter().any(|file| file.fault.is_some());
+    let usable = !strange && all(&|perm| actor.may_use(perm, 0o6));
+    let removable = !strange && all(&|perm| actor.may_remove(perm));
+    let keeps = actor.options.leftover == Leftover::Keep;
+    let unused = state == State::Leftover || alone(machine) && machine.is_posix();
+    match state {
+        _ if unused && (removable || usable) && !(keeps && usable) => Verdict::Leftover,
+        _ if !usable => Verdict::InTheWay,
+        // Another user's, who shares it: only its owner and root can tell whether anybody has it.
+        State::Unclear if !removable => Verdict::InTheWay,
+        State::FileAlone => Verdict::Free,
+        State::SemaphoreAlone if subject == Subject::Memory => Verdict::Free,
+        _ => Verdict::Live,
     }
-    let semaphore = place.semaphore_to_clear();
-    if let Some((path, key)) = semaphore.and_then(|path| key(&path).map(|key| (path, key))) {
-        report.files.push(path.to_path_buf());
-        report.semaphore = kernel.sem_find(key).ok().map(|id| SemaphoreReport {
-            object: Object {
-                key,
-                id,
-                path: path.to_path_buf(),
-                perm: kernel
-                    .sem_stat(id)
-                    .ok()
-                    .map(|stat| stat.perm)
-                    .or_else(|| kernel.sem_peek(id)),
-            },
-            value: kernel.sem_value(id).ok(),
-            last_pid: kernel.sem_last_pid(id).ok().filter(|pid| *pid != 0),
-        });
-    }
-    report
 }
 
-fn segment_report<K: Kernel>(kernel: &K, path: PathBuf, key: IpcKey, id: IpcId) -> SegmentReport {
-    let stat = kernel.shm_stat(id).ok().or_else(|| kernel.shm_peek(id));
-    SegmentReport {
-        object: Object {
-            key,
-            id,
-            path,
-            perm: stat.map(|stat| stat.perm),
-        },
-        stat,
-        processes: kernel.attached_processes(id),
+impl PlaceReport {
+    /// The file whose lock is the lifecycle lock.
+    pub(crate) fn lock_file(&self) -> Option<&Path> {
+        let segment = self.segment.as_ref().and_then(|found| found.file.as_ref());
+        let semaphore = self
+            .semaphore
+            .as_ref()
+            .and_then(|found| found.file.as_ref());
+        let key_file = self.files.first().map(|file| &file.path);
+        segment.or(semaphore).or(key_file).map(PathBuf::as_path)
+    }
+
+    /// Whether its objects are those of POSIX.
+    pub(crate) fn is_posix(&self) -> bool {
+        let segment = self.segment.as_ref().map(|found| found.file.is_some());
+        let semaphore = self.semaphore.as_ref().map(|found| found.file.is_some());
+        segment.or(semaphore) == Some(true)
     }
 }

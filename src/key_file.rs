@@ -85,6 +85,7 @@ impl<K: Kernel> KeyFile<K> {
     ) -> Result<Option<Self>, Trouble> {
         let kernel = &actor.kernel;
         let sharing = Sharing::of(actor, path, step);
+        let mut denied = None;
         for attempt in 0..ATTEMPTS {
             let make_now = make == Make::First && attempt % 2 == 0;
             let opened = if make_now {
@@ -105,11 +106,14 @@ impl<K: Kernel> KeyFile<K> {
                     Err(Errno::EEXIST) => continue,
                     Err(errno) => return Err(Trouble::system(step, errno, path)),
                 },
-                Err(errno) => match refused(actor, path, step, errno) {
-                    Some(trouble) => return Err(trouble),
+                Err(errno) => {
+                    if let Some(trouble) = refused(actor, path, step, errno) {
+                        return Err(trouble);
+                    }
                     // What was in the way went between the two looks.
-                    None => continue,
-                },
+                    denied = Some(errno);
+                    continue;
+                }
             };
             // Without waiting, so it does no harm to look only afterwards whose file it is; and
             // what is seen then, above all that it was not unlinked meanwhile, stays so.
@@ -151,7 +155,9 @@ impl<K: Kernel> KeyFile<K> {
                 }
             }
         }
-        Err(Trouble::Busy(path.to_owned()))
+        // Not there, and yet it may not be opened.
+        let denied = denied.map(|errno| Trouble::system(step, errno, path));
+        Err(denied.unwrap_or_else(|| Trouble::Busy(path.to_owned())))
     }
 
     /// Opens (or makes) a key file and takes its lock exclusively: the lifecycle lock.
@@ -364,15 +370,8 @@ impl<K: Kernel> Drop for KeyFile<K> {
 
 /// What is wrong with a file that could be opened: a key file, or that of a POSIX object.
 pub(crate) fn fault<K: Kernel>(actor: &Actor<K>, stat: &FileStat) -> Option<FileFault> {
-    if stat.kind != FileKind::Regular {
-        Some(FileFault::NotPlain)
-    } else if stat.links > 1 {
-        Some(FileFault::HardLinks)
-    } else if !actor.options.access.trusts_file(&actor.identity, stat) {
-        Some(FileFault::Foreign)
-    } else {
-        None
-    }
+    let trusted = actor.options.access.trusts_file(&actor.identity, stat);
+    FileFault::of(stat).or_else(|| (!trusted).then_some(FileFault::Foreign))
 }
 
 /// A file that could not be opened: in the way if it is there, else a failure of the system.

@@ -15,6 +15,7 @@
 //! that nobody of ours uses, and can't know whether somebody else does: it is kept as it is, and
 //! stepped aside of.
 
+mod accounts;
 mod attached;
 pub(crate) mod counter;
 mod enter;
@@ -26,13 +27,15 @@ mod links;
 pub(crate) mod lock;
 mod look;
 mod own_slots;
+mod seen;
 mod semaphore;
 mod slots;
 mod word;
-mod words;
 
 pub(crate) use attached::{Attached, Created, Found, Left};
+pub(crate) use file::perm_of;
 pub(crate) use handle::Handle;
 pub(crate) use inquiry::Inquiry;
+pub(crate) use seen::look_at;
+pub use seen::{Inside, Seen};
 pub(crate) use semaphore::{Role, SIZE as PAGE, Semaphore, died_inside, resolve};
-pub(crate) use words::explain;

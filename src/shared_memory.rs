@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use crate::actor::Actor;
-use crate::diagnosis::{self, Diagnosis};
+use crate::diagnosis::{self, Diagnosis, Subject};
 #[allow(unused_imports)] // Named in the documentation.
 use crate::error::{Error, ErrorKind};
 use crate::identity::Identity;
@@ -298,7 +298,12 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(Found::Nothing { key_file, obstacle }) => {
                 let mut error = texts::not_found(state.chosen.finding(key_file));
                 if let Some(obstacle) = obstacle {
-                    error = error.with_detail(diagnosis::explain(&actor, &places, &obstacle));
+                    error = error.with_detail(diagnosis::explain(
+                        &actor,
+                        &places,
+                        Subject::Memory,
+                        &obstacle,
+                    ));
                 }
                 fail(state, error)
             }
@@ -339,11 +344,31 @@ impl<K: Kernel> SharedMemory<K> {
         self.state().error.clone()
     }
 
-    /// What there is to this key, and whether it can be used.
+    /// What there is to this key, and whether it can be used: which objects, whose, who has them,
+    /// and what is to be done. As text it is a sentence for people.
+    ///
+    /// ```
+    /// use qshm::diagnosis::{State, Verdict};
+    /// use qshm::key::{KeyType, NativeKey};
+    /// use qshm::{AccessMode, SharedMemory};
+    ///
+    /// let memory = SharedMemory::new();
+    /// // As Qt 6.6 and later have it; setKey() is asked the same way.
+    /// let name = format!("/org.example.told.{}", std::process::id());
+    /// memory.set_native_ipc_key(NativeKey::new(KeyType::Posix, name.into(), false));
+    /// assert!(memory.create(4, AccessMode::ReadWrite));
+    /// let diagnosis = memory.diagnosis();
+    /// assert_eq!(diagnosis.verdict, Verdict::Live);
+    /// assert_eq!(diagnosis.machine_wide.state, Some(State::Live));
+    /// let users = &diagnosis.machine_wide.users.seen;
+    /// assert_eq!(users[0].pid.unsigned_abs(), std::process::id());
+    /// println!("{diagnosis}");
+    /// ```
     pub fn diagnosis(&self) -> Diagnosis {
         let state = self.state();
         let actor = self.actor(&state);
-        Diagnosis::of(&actor, &state.chosen.places(actor.identity.uid))
+        let places = state.chosen.places(actor.identity.uid);
+        Diagnosis::of(&actor, &places, Subject::Memory)
     }
 
     fn enter(&self, state: &mut State<K>, attached: Segment<K>) {

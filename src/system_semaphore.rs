@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::actor::Actor;
+use crate::diagnosis::{Diagnosis, Subject};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::kernel::{Errno, Kernel, Linux, Wait};
@@ -259,6 +260,25 @@ impl<K: Kernel> SystemSemaphore<K> {
         self.state().error.clone()
     }
 
+    /// What there is to this key, and whether it can be used. (Who has a System V semaphore,
+    /// nothing tells.)
+    ///
+    /// ```
+    /// use qshm::diagnosis::Verdict;
+    /// use qshm::{Key, OpenMode, SystemSemaphore};
+    ///
+    /// let semaphore = SystemSemaphore::new();
+    /// let key = Key::new(b"org.example.told", &qshm::key::temp_dir());
+    /// semaphore.set_key(key, 1, OpenMode::Open);
+    /// assert_eq!(semaphore.diagnosis().verdict, Verdict::Live);
+    /// ```
+    pub fn diagnosis(&self) -> Diagnosis {
+        let state = self.state();
+        let actor = self.actor(&state);
+        let places = state.key.places(actor.identity.uid);
+        Diagnosis::of(&actor, &places, Subject::Semaphore)
+    }
+
     fn change(&self, delta: i16, wait: Wait) -> bool {
         let mut errno = Errno::EIDRM;
         for _ in 0..ATTEMPTS {
@@ -329,7 +349,8 @@ impl<K: Kernel> SystemSemaphore<K> {
                     Dialect::Qt5 => texts::of_semaphore(&trouble),
                     Dialect::Qt66 => texts::of_semaphore_66(&trouble),
                 };
-                state.error = error.with_detail(detail(&actor, &places, &trouble));
+                state.error =
+                    error.with_detail(detail(&actor, &places, Subject::Semaphore, &trouble));
                 None
             }
         }

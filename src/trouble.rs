@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::kernel::{Errno, FileStat, IpcId, IpcKey, IpcPerm};
+use crate::kernel::{Errno, FileKind, FileStat, IpcId, IpcKey, IpcPerm};
 
 /// Why an inner call did not do what it was asked for.
 #[derive(Clone, Debug)]
@@ -66,6 +66,31 @@ pub(crate) enum FileFault {
     InDoubt,
 }
 
+impl FileFault {
+    /// What is wrong with a file for everybody.
+    pub fn of(stat: &FileStat) -> Option<Self> {
+        match stat.kind {
+            FileKind::Link => Some(FileFault::Link),
+            FileKind::Regular if stat.links > 1 => Some(FileFault::HardLinks),
+            FileKind::Regular => None,
+            FileKind::Directory | FileKind::Other => Some(FileFault::NotPlain),
+        }
+    }
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileFault::Link => "is a symbolic link",
+            FileFault::NotPlain => "is not what belongs there",
+            FileFault::HardLinks => "has other hard links",
+            FileFault::Foreign => "is not ours",
+            FileFault::Unreadable => "may not be opened",
+            FileFault::InDoubt => "may be in use, which only its owner and root can tell",
+        })
+    }
+}
+
 /// Something of a key that we may not use.
 #[derive(Clone, Debug)]
 pub(crate) enum Obstacle {
@@ -104,15 +129,7 @@ impl fmt::Display for Obstacle {
         };
         match self {
             Obstacle::File { path, fault, stat } => {
-                let what = match fault {
-                    FileFault::Link => "is a symbolic link",
-                    FileFault::NotPlain => "is not what belongs there",
-                    FileFault::HardLinks => "has other hard links",
-                    FileFault::Foreign => "belongs to somebody else",
-                    FileFault::Unreadable => "may not be opened",
-                    FileFault::InDoubt => "may be in use, which only its owner can tell",
-                };
-                write!(f, "{} {what}", path.display())?;
+                write!(f, "{} {fault}", path.display())?;
                 stat.map_or(Ok(()), |stat| {
                     write!(f, " (owner uid {}, mode {:o})", stat.uid, stat.mode)
                 })

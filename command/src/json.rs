@@ -55,11 +55,11 @@ struct Segment {
     key: Option<String>,
     id: Option<i32>,
     file: Option<String>,
-    uid: u32,
-    gid: u32,
-    mode: String,
-    size: u64,
-    attached: u64,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode: Option<String>,
+    size: Option<u64>,
+    attached: Option<u64>,
     last_pid: Option<i32>,
     removed: bool,
 }
@@ -69,9 +69,9 @@ struct Semaphore {
     key: Option<String>,
     id: Option<i32>,
     file: Option<String>,
-    uid: u32,
-    gid: u32,
-    mode: String,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    mode: Option<String>,
     value: Option<i32>,
     waiting: Option<i32>,
     last_pid: Option<i32>,
@@ -126,9 +126,9 @@ fn segment(segment: &SegmentFound) -> Segment {
             .file
             .as_ref()
             .map(|file| file.to_string_lossy().into_owned()),
-        uid: segment.perm.uid,
-        gid: segment.perm.gid,
-        mode: mode(segment.perm.mode),
+        uid: segment.perm.map(|perm| perm.uid),
+        gid: segment.perm.map(|perm| perm.gid),
+        mode: segment.perm.map(|perm| mode(perm.mode)),
         size: segment.size,
         attached: segment.attached,
         last_pid: segment.last_pid,
@@ -144,25 +144,22 @@ fn semaphore(semaphore: &SemaphoreFound) -> Semaphore {
             .file
             .as_ref()
             .map(|file| file.to_string_lossy().into_owned()),
-        uid: semaphore.perm.uid,
-        gid: semaphore.perm.gid,
-        mode: mode(semaphore.perm.mode),
+        uid: semaphore.perm.map(|perm| perm.uid),
+        gid: semaphore.perm.map(|perm| perm.gid),
+        mode: semaphore.perm.map(|perm| mode(perm.mode)),
         value: semaphore.value,
         waiting: semaphore.waiting,
         last_pid: semaphore.last_pid,
-        holder: semaphore
-            .holder
-            .as_ref()
-            .map(|holder| process(&holder.process, holder.stopped)),
+        holder: semaphore.holder.as_ref().map(process),
     }
 }
 
-fn process(process: &qshm::diagnosis::Process, stopped: bool) -> Process {
+fn process(process: &qshm::diagnosis::Process) -> Process {
     Process {
         pid: process.pid,
         uid: process.uid,
         program: process.program.clone(),
-        stopped,
+        stopped: process.stopped,
     }
 }
 
@@ -208,12 +205,7 @@ fn object(entry: &Entry) -> Object {
         segment: entry.segment.as_ref().map(segment),
         semaphore: entry.semaphore.as_ref().map(semaphore),
         key_files: files.collect(),
-        processes: entry
-            .users
-            .seen
-            .iter()
-            .map(|(one, stopped)| process(one, *stopped))
-            .collect(),
+        processes: entry.users.seen.iter().map(process).collect(),
         hidden_processes: entry.users.hidden,
     }
 }

@@ -60,7 +60,11 @@ const HEADINGS: [&str; 9] = [
 impl Row {
     fn new(machine: &Machine, entry: &Entry) -> Self {
         let owner = entry.owner();
-        let size = entry.segment.as_ref().map(|segment| bytes(segment.size));
+        let size = entry
+            .segment
+            .as_ref()
+            .and_then(|segment| segment.size)
+            .map(bytes);
         Row {
             key: shortened(&harmless(&entry.key.to_string())),
             state: state(entry),
@@ -198,7 +202,7 @@ fn objects(entry: &Entry) -> String {
 
 fn users(entry: &Entry) -> String {
     let mut names: Vec<String> = Vec::new();
-    for (process, _) in entry.users.seen.iter().take(3) {
+    for process in entry.users.seen.iter().take(3) {
         let program = Path::new(&process.program)
             .file_name()
             .unwrap_or_default()

@@ -1,4 +1,5 @@
 #include <qshm/shared_memory.h>
+#include <qshm/system_semaphore.h>
 
 #include "convert.h"
 
@@ -15,9 +16,19 @@ std::optional<To> optionalOf(const rust::Vec<From> &values, Convert convert)
     return convert(*values.begin());
 }
 
-std::int32_t same(std::int32_t value)
+template <typename Value>
+std::optional<Value> optionalOf(const rust::Vec<Value> &values)
 {
-    return value;
+    return optionalOf<Value>(values, [](Value value) { return value; });
+}
+
+template <typename To, typename From, typename Convert>
+std::vector<To> allOf(const rust::Vec<From> &values, Convert convert)
+{
+    std::vector<To> all;
+    for (const From &value : values)
+        all.push_back(convert(value));
+    return all;
 }
 
 Permissions permissionsOf(const bridge::PermissionsReport &report)
@@ -25,50 +36,67 @@ Permissions permissionsOf(const bridge::PermissionsReport &report)
     return { report.uid, report.gid, report.creator_uid, report.creator_gid, report.mode };
 }
 
-IpcObject objectOf(const bridge::IpcObjectReport &report)
+Process processOf(const bridge::ProcessReport &report)
 {
-    return { report.key, report.id, std::string(report.key_file),
-             optionalOf<Permissions>(report.permissions, permissionsOf) };
+    return { report.pid, report.uid, std::string(report.program), report.stopped };
 }
 
-SegmentState stateOf(const bridge::SegmentStateReport &report)
+IpcObject objectOf(const bridge::IpcObjectReport &report)
 {
-    return { report.size, report.attached, report.creator_pid, report.last_pid };
+    return { optionalOf(report.key), optionalOf(report.id), std::string(report.file),
+             optionalOf<Permissions>(report.permissions, permissionsOf), optionalOf(report.since) };
 }
 
 SegmentReport segmentOf(const bridge::SegmentReport &report)
 {
-    SegmentReport segment { objectOf(report.object),
-                            optionalOf<SegmentState>(report.state, stateOf),
-                            {} };
-    for (const bridge::ProcessReport &process : report.processes)
-        segment.processes.push_back({ process.pid, process.uid, std::string(process.program) });
-    return segment;
+    return { objectOf(report.object),     optionalOf(report.size),
+             optionalOf(report.attached), optionalOf(report.creator_pid),
+             optionalOf(report.last_pid), report.removed };
 }
 
 SemaphoreReport semaphoreOf(const bridge::SemaphoreReport &report)
 {
-    return { objectOf(report.object), optionalOf<std::int32_t>(report.value, same),
-             optionalOf<std::int32_t>(report.last_pid, same) };
+    return { objectOf(report.object),
+             optionalOf(report.value),
+             optionalOf(report.last_pid),
+             optionalOf(report.waiting),
+             optionalOf<Process>(report.holder, processOf),
+             report.holder_died };
+}
+
+KeyFile fileOf(const bridge::KeyFileReport &report)
+{
+    return { std::string(report.path), report.uid, report.gid, report.mode,
+             std::string(report.trouble) };
 }
 
 PlaceReport placeOf(const bridge::PlaceReport &report)
 {
-    PlaceReport place { optionalOf<SegmentReport>(report.segment, segmentOf),
-                        optionalOf<SemaphoreReport>(report.semaphore, semaphoreOf),
-                        {} };
-    for (const rust::String &file : report.files)
-        place.files.emplace_back(file);
-    return place;
+    return { report.state,
+             optionalOf<SegmentReport>(report.segment, segmentOf),
+             optionalOf<SemaphoreReport>(report.semaphore, semaphoreOf),
+             allOf<KeyFile>(report.files, fileOf),
+             allOf<Process>(report.processes, processOf),
+             report.hidden_processes,
+             allOf<Process>(report.entering, processOf) };
+}
+
+Diagnosis diagnosisOf(const bridge::DiagnosisReport &report)
+{
+    return { placeOf(report.machine_wide), placeOf(report.aside),    report.verdict,
+             std::string(report.command),  std::string(report.text), report.time };
 }
 
 } // namespace
 
 Diagnosis SharedMemory::diagnosis() const
 {
-    const bridge::DiagnosisReport report = m_memory->diagnosis();
-    return { placeOf(report.machine_wide), placeOf(report.aside), report.verdict,
-             std::string(report.command) };
+    return diagnosisOf(m_memory->diagnosis());
+}
+
+Diagnosis SystemSemaphore::diagnosis() const
+{
+    return diagnosisOf(m_semaphore->diagnosis());
 }
 
 } // namespace qshm

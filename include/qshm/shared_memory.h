@@ -121,7 +121,8 @@ public:
     /// The same as text, see `Error::text()`.
     std::string errorString() const;
 
-    /// What is known of this key's objects now: which there are, whose, and who uses them.
+    /// What is known of this key's objects now, of System V or POSIX: which there are, whose, since
+    /// when, who uses them, and what is in the way.
     Diagnosis diagnosis() const;
 
 private:

@@ -2,6 +2,7 @@
 #ifndef QSHM_SYSTEM_SEMAPHORE_H
 #define QSHM_SYSTEM_SEMAPHORE_H
 
+#include <qshm/diagnosis.h>
 #include <qshm/error.h>
 #include <qshm/options.h>
 
@@ -83,6 +84,9 @@ public:
     Error error() const;
     /// The same as text, see `Error::text()`.
     std::string errorString() const;
+
+    /// What is known of this key's semaphore now: whose it is, its value, and what is in the way.
+    Diagnosis diagnosis() const;
 
 private:
     bridge::SystemSemaphore *m_semaphore;

@@ -1,9 +1,11 @@
 //! [`crate::SystemSemaphore`] as C++ has it.
 
 use super::convert::path_of;
+use super::diagnosis::diagnosis_of;
 use super::ffi;
 use super::held::Held;
 use crate::OpenMode;
+use crate::diagnosis::Diagnosis;
 use crate::key::{Key, KeyType, NativeKey, temp_dir};
 
 pub(super) type SystemSemaphore = Held<crate::SystemSemaphore>;
@@ -71,5 +73,10 @@ impl SystemSemaphore {
 
     pub(super) fn error(&self) -> ffi::ErrorReport {
         self.report("QSystemSemaphore", crate::SystemSemaphore::error)
+    }
+
+    pub(super) fn diagnosis(&self) -> ffi::DiagnosisReport {
+        let diagnosis = self.ask(Diagnosis::default(), crate::SystemSemaphore::diagnosis);
+        diagnosis_of(&diagnosis)
     }
 }

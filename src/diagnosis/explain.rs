@@ -1,5 +1,6 @@
 //! Whether a key can be used, and if not, why: in sentences.
 
+mod advice;
 mod entries;
 mod surroundings;
 
@@ -49,22 +50,34 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
     }
     let found = entries.iter().any(|entry| entry.state != State::FileAlone);
     surroundings::tell(machine, key, found, &mut told);
-    let answer = answer(&entries, told.barred || told.stopped);
-    let mut blocking = entries.iter().filter(|entry| entry.in_the_way);
-    let guessed = blocking.all(Entry::is_guess);
-    let first = match answer {
-        Answer::Yes if found => "You can use it.",
-        Answer::Yes => "You can use it: nothing of this key is in the way.",
-        Answer::OnlyWithQshm if guessed => {
-            "You may not be able to use it with Qt alone. A program with qshm starts all the same."
-        }
-        Answer::OnlyWithQshm => {
-            "You can't use it with Qt alone. A program with qshm starts all the same."
-        }
-        Answer::No if told.stopped && !told.barred => {
-            "You can't use it now: who holds its lock is stopped."
-        }
-        Answer::No => "You can't use it.",
+    let blocking = || entries.iter().filter(|entry| entry.in_the_way);
+    let (answer, first) = match told.worst {
+        Hindrance::Barred => (Answer::No, "You can't use it."),
+        Hindrance::Stopped => (
+            Answer::No,
+            "You can't use it now: who holds its lock is stopped.",
+        ),
+        Hindrance::KeepsOut => (
+            Answer::No,
+            "A program with qshm can't use it now: one that keeps the others out is stopped.",
+        ),
+        _ if blocking().any(|entry| !entry.is_guess()) => (
+            Answer::OnlyWithQshm,
+            "You can't use it with Qt alone. A program with qshm starts all the same.",
+        ),
+        _ if blocking().next().is_some() => (
+            Answer::OnlyWithQshm,
+            "You may not be able to use it with Qt alone. A program with qshm starts all the same.",
+        ),
+        Hindrance::Stale => (
+            Answer::OnlyWithQshm,
+            "To Qt alone it seems to be in use. A program with qshm starts all the same.",
+        ),
+        Hindrance::Nothing if found => (Answer::Yes, "You can use it."),
+        Hindrance::Nothing => (
+            Answer::Yes,
+            "You can use it: nothing of this key is in the way.",
+        ),
     };
     let mut sentences = vec![first.to_owned()];
     sentences.extend(told.sentences);
@@ -76,18 +89,34 @@ pub fn explain_key(machine: &Machine, key: &str) -> Explanation {
     }
 }
 
+/// What hinders a start, besides objects in the way; the worst last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Hindrance {
+    #[default]
+    Nothing,
+    /// To Qt alone what a crash left looks as if it were in use.
+    Stale,
+    /// Who is in the middle of create, attach or detach is stopped: programs with qshm can't go on.
+    KeepsOut,
+    /// Who is inside the lock is stopped, and nobody can go on until it does.
+    Stopped,
+    /// A limit or a file stops also programs with qshm.
+    Barred,
+}
+
 /// What is told so far.
 #[derive(Debug, Default)]
 struct Told {
     sentences: Vec<String>,
     advice: Vec<String>,
-    /// A limit or a file stops also programs with qshm.
-    barred: bool,
-    /// Who is inside the lock is stopped, and nobody can go on until it does.
-    stopped: bool,
+    worst: Hindrance,
 }
 
 impl Told {
+    fn hinder(&mut self, by: Hindrance) {
+        self.worst = self.worst.max(by);
+    }
+
     fn say(&mut self, sentence: impl Into<String>) {
         self.sentences.push(sentence.into());
     }
@@ -97,15 +126,5 @@ impl Told {
         if !self.advice.contains(&advice) {
             self.advice.push(advice);
         }
-    }
-}
-
-fn answer(entries: &[Entry], barred: bool) -> Answer {
-    if barred {
-        Answer::No
-    } else if entries.iter().any(|entry| entry.in_the_way) {
-        Answer::OnlyWithQshm
-    } else {
-        Answer::Yes
     }
 }

@@ -31,20 +31,18 @@ use crate::access::Access;
 use crate::identity::{self, Identity};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{
-    FoundFile, Limits, LockRow, Namespaces, PosixRow, ProcessRow, SegmentRow, SemaphoreRow,
-    Variable,
+    FoundFile, Limits, LockRow, Namespaces, ProcessRow, SegmentRow, SemaphoreRow, Variable,
 };
 use crate::kernel::{IpcKey, Kernel as _, Linux};
 use crate::key;
 
+pub use super::objects::{FileFound, SegmentFound, SemaphoreFound, State, Users};
 pub use directories::{Directory, DirectoryKind};
-pub use entry::{
-    Backend, Doubt, Entry, FileFound, Holder, QtVersions, Remedy, SegmentFound, SemaphoreFound,
-    State, Users,
-};
+pub use entry::{Backend, Doubt, Entry, QtVersions, Remedy};
 pub use guess::KeyGuess;
-pub(crate) use native::in_the_way as file_in_the_way;
 pub use native::is_malformed;
+pub use posix::PosixRow;
+pub(crate) use users::process;
 
 /// Who looks: whose rights count for "can I use it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +110,7 @@ impl Machine {
             .iter()
             .flat_map(|key| native::posix_names(key))
             .collect();
-        let posix = survey::posix_files(|path| posix::concerns(path, &named));
+        let posix = posix::look(&named);
         // Objects first and processes after: who is attached in between is seen too.
         let segments = survey::segments();
         let semaphores = survey::semaphores();
@@ -185,6 +183,16 @@ impl Machine {
             parts.is_some_and(|(_, of_file)| Some(of_file) == rest.as_deref())
                 || Some(&file.path) == given.as_ref()
         })
+    }
+
+    /// The files of POSIX objects of a key, in every place.
+    pub(crate) fn posix_files_of<'a>(
+        &'a self,
+        key: &str,
+    ) -> impl Iterator<Item = &'a FoundFile> + use<'a> {
+        let names = native::posix_names(key);
+        let rows = self.posix.iter().map(|row| &row.file);
+        rows.filter(move |file| posix::is_of(&file.path, &names))
     }
 
     /// The directory where programs of this environment look for the key files of a key, and these;

@@ -8,6 +8,7 @@ mod posix;
 mod system_v;
 
 use super::machine::{Backend, Doubt, Entry, Machine, Remedy};
+use super::objects::{SegmentFound, SemaphoreFound};
 use crate::kernel::{Kernel as _, Linux};
 
 /// What came of one entry.
@@ -89,55 +90,25 @@ fn owner(entry: &Entry) -> Option<(u32, u32)> {
     let segment = entry
         .segment
         .iter()
-        .map(|segment| (segment.perm.uid, segment.perm.gid));
+        .map(|segment| segment.perm.map(|perm| (perm.uid, perm.gid)));
     let semaphore = entry
         .semaphore
         .iter()
-        .map(|semaphore| (semaphore.perm.uid, semaphore.perm.gid));
-    let files = entry.files.iter().map(|file| (file.uid, file.gid));
+        .map(|semaphore| semaphore.perm.map(|perm| (perm.uid, perm.gid)));
+    let files = entry.files.iter().map(|file| Some((file.uid, file.gid)));
     let mut owners = segment.chain(semaphore).chain(files);
-    let first = owners.next()?;
-    (first.0 != 0 && owners.all(|(uid, _)| uid == first.0)).then_some(first)
+    let first = owners.next()??;
+    let same = |owner: Option<(u32, u32)>| owner.is_some_and(|(uid, _)| uid == first.0);
+    (first.0 != 0 && owners.all(same)).then_some(first)
 }
 
 /// The objects of an entry, and its key files.
 fn objects(entry: &Entry) -> Vec<String> {
     let mut objects = Vec::new();
-    if let Some(segment) = &entry.segment {
-        objects.push(name(
-            "segment",
-            "shmid",
-            segment.key,
-            segment.id,
-            segment.file.as_deref(),
-        ));
-    }
-    if let Some(semaphore) = &entry.semaphore {
-        let file = semaphore.file.as_deref();
-        objects.push(name(
-            "semaphore",
-            "semid",
-            semaphore.key,
-            semaphore.id,
-            file,
-        ));
-    }
+    objects.extend(entry.segment.as_ref().map(SegmentFound::name));
+    objects.extend(entry.semaphore.as_ref().map(SemaphoreFound::name));
     objects.extend(entry.files.iter().map(|file| file_name(&file.path)));
     objects
-}
-
-fn name(
-    what: &str,
-    id_name: &str,
-    key: Option<i32>,
-    id: Option<i32>,
-    file: Option<&std::path::Path>,
-) -> String {
-    match (key, id, file) {
-        (Some(key), Some(id), _) => format!("{what} {key:#010x} ({id_name} {id})"),
-        (_, _, Some(file)) => format!("{what} {}", file.display()),
-        _ => what.to_owned(),
-    }
 }
 
 fn file_name(path: &std::path::Path) -> String {

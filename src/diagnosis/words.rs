@@ -6,13 +6,13 @@ use std::path::Path;
 use nix::unistd::{Uid, User};
 
 use crate::actor::Actor;
-use crate::kernel::{FileKind, FileStat, IpcPerm, Kernel};
+use crate::kernel::{FileKind, IpcPerm, Kernel};
 use crate::place::Places;
-use crate::trouble::{FileFault, Obstacle};
+use crate::trouble::Obstacle;
 
-use super::{
-    Diagnosis, PlaceReport, Process, SegmentReport, SemaphoreReport, Verdict, is_live, report,
-};
+use super::look::look;
+use super::objects::FileFound;
+use super::{Diagnosis, PlaceReport, Process, State, Subject, Verdict, sentences};
 
 /// A user by name, where there is one.
 pub(super) fn user(uid: u32) -> String {
@@ -46,17 +46,20 @@ pub(super) fn who(processes: &[Process]) -> String {
     text
 }
 
+/// So many of something: `1 process`, `2 processes`.
+pub(super) fn count(number: u64, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
+}
+
 /// A time in words: `3 days`.
-#[cfg(feature = "machine")]
 pub(super) fn age(seconds: i64) -> String {
-    let (count, unit) = match seconds.max(0) {
+    let (number, unit) = match seconds.max(0) {
         seconds @ 0..=119 => (seconds, "second"),
         seconds @ 120..=7_199 => (seconds / 60, "minute"),
         seconds @ 7_200..=172_799 => (seconds / 3_600, "hour"),
         seconds => (seconds / 86_400, "day"),
     };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
+    count(number.unsigned_abs(), unit, &format!("{unit}s"))
 }
 
 /// A path as a shell takes it.
@@ -64,161 +67,226 @@ pub(super) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
 }
 
-/// A segment in a sentence without an end.
-fn segment_words(segment: &SegmentReport) -> String {
-    let mut text = format!(
-        "segment {:#010x} (shmid {}) {}",
-        segment.object.key,
-        segment.object.id,
-        ownership(segment.object.perm)
-    );
-    match segment.stat {
-        Some(stat) if stat.attached == 0 => {
-            let _ = write!(
-                text,
-                ", and no process is attached: left behind by a crash, pid {} used it last",
-                stat.last_pid
-            );
-        }
-        Some(stat) if segment.processes.is_empty() => {
-            let _ = write!(
-                text,
-                ", attached by {} process(es), the last was pid {}",
-                stat.attached, stat.last_pid
-            );
-        }
-        Some(_) => {
-            let _ = write!(text, ", attached by {}", who(&segment.processes));
-        }
-        None => {}
-    }
-    text
+/// The ids as ipcrm(1) takes them; empty without any.
+pub(super) fn ids(segment: Option<i32>, semaphore: Option<i32>) -> String {
+    let option =
+        |name: &str, id: Option<i32>| id.map_or(String::new(), |id| format!(" {name} {id}"));
+    option("-m", segment) + &option("-s", semaphore)
 }
 
-fn semaphore_words(semaphore: &SemaphoreReport) -> String {
-    let mut text = format!(
-        "semaphore {:#010x} (semid {}) {}",
-        semaphore.object.key,
-        semaphore.object.id,
-        ownership(semaphore.object.perm)
-    );
-    if let (Some(0), Some(pid)) = (semaphore.value, semaphore.last_pid) {
-        let _ = write!(text, ", held by pid {pid}");
-    }
-    text
+/// What is wrong with a file that stands where another belongs; `None`: nothing.
+pub(super) fn strange_file(file: &FileFound) -> Option<String> {
+    let fault = file.fault?;
+    Some(format!(
+        "{} {fault}, belongs to {}, mode {:03o}",
+        file.path.display(),
+        user(file.uid),
+        file.mode & 0o777
+    ))
 }
 
-/// The command that removes what is in the way at a place: each object before its key file.
-/// Empty while the segment is in use, since it is nobody's to remove then.
+/// The command that clears a place; empty if nothing is there, or if it is in use.
 pub(super) fn command(place: &PlaceReport) -> String {
-    if is_live(place) {
+    if place.state == Some(State::Live) {
         return String::new();
     }
-    let mut objects = String::new();
-    if let Some(segment) = &place.segment {
-        let _ = write!(objects, " -m {}", segment.object.id);
-    }
-    if let Some(semaphore) = &place.semaphore {
-        let _ = write!(objects, " -s {}", semaphore.object.id);
-    }
-    let files: Vec<String> = place.files.iter().map(|file| quoted(file)).collect();
+    let segment = place.segment.as_ref();
+    let semaphore = place.semaphore.as_ref();
+    let objects = ids(
+        segment.and_then(|found| found.id),
+        semaphore.and_then(|found| found.id),
+    );
+    // Of what has not the name of a key file only what is empty: a native key may be any file, and
+    // then that is somebody's.
+    let is_key_file = |file: &&FileFound| {
+        let name = file.path.file_name().unwrap_or_default();
+        let empty = file.kind == FileKind::Regular && file.size == 0;
+        empty || name.as_encoded_bytes().starts_with(b"qipc_")
+    };
+    let keys = place.files.iter().filter(is_key_file);
+    let is_directory = |file: &FileFound| file.kind == FileKind::Directory;
+    let option = if place.files.iter().any(is_directory) {
+        "-rf"
+    } else {
+        "-f"
+    };
+    let posix = [
+        segment.and_then(|found| found.file.as_ref()),
+        semaphore.and_then(|found| found.file.as_ref()),
+    ];
+    let files: Vec<String> = (posix.into_iter().flatten())
+        .chain(keys.map(|file| &file.path))
+        .map(|file| quoted(file))
+        .collect();
     match (objects.is_empty(), files.is_empty()) {
         (true, true) => String::new(),
-        (true, false) => format!("sudo rm -f {}", files.join(" ")),
+        (true, false) => format!("sudo rm {option} {}", files.join(" ")),
         (false, true) => format!("sudo ipcrm{objects}"),
-        (false, false) => format!("sudo ipcrm{objects} && sudo rm -f {}", files.join(" ")),
+        (false, false) => format!(
+            "sudo ipcrm{objects} && sudo rm {option} {}",
+            files.join(" ")
+        ),
     }
 }
 
-/// What is wrong with a file.
-fn file_words(path: &Path, fault: FileFault, stat: Option<FileStat>) -> String {
-    match stat {
-        Some(stat) => strange_file(path, fault, stat.uid, stat.mode & 0o777),
-        None => format!("{} {}", path.display(), fault_words(fault)),
+/// Who has the exclusive lock of a file, for behind a sentence that says that somebody has; empty
+/// where nobody is to be seen.
+pub(crate) fn who_keeps<K: Kernel>(kernel: &K, path: &Path) -> String {
+    let stat = kernel.lstat(path).ok();
+    let holders = stat.map(|stat| kernel.flock_holders(&stat));
+    let holders = holders.unwrap_or_default();
+    if holders.is_empty() {
+        return String::new();
     }
+    let mut text = format!(": {}", who(&holders));
+    if let [holder] = &holders[..] {
+        if holder.stopped {
+            let _ = write!(
+                text,
+                ", which is stopped, not dead (kill -CONT {})",
+                holder.pid
+            );
+        }
+    }
+    text
 }
 
-/// The same of a file that was looked at.
-pub(super) fn strange_file(path: &Path, fault: FileFault, uid: u32, mode: u32) -> String {
-    format!(
-        "{} {}, belongs to {}, mode {mode:03o}",
-        path.display(),
-        fault_words(fault),
-        user(uid)
-    )
+/// The objects of a place, each in words, and what is to be known of all of them.
+fn parts(place: &PlaceReport, now: i64) -> Vec<String> {
+    let state = place.state.unwrap_or(State::FileAlone);
+    let mut parts = Vec::new();
+    if let Some(segment) = &place.segment {
+        parts.push(sentences::segment(segment, &place.users, state, now, None));
+    }
+    if let Some(semaphore) = &place.semaphore {
+        let with_segment = place.segment.is_some();
+        parts.push(sentences::semaphore(
+            semaphore,
+            &place.users,
+            state,
+            with_segment,
+            now,
+        ));
+    }
+    if state == State::Unclear {
+        parts.push("only root can see whether one has it".to_owned());
+    }
+    let file = place.lock_file();
+    for stopped in place.entering.iter().filter(|process| process.stopped) {
+        let words = file.map(|file| sentences::keeps_out(stopped, file));
+        parts.extend(words.map(|words| format!("{words} (kill -CONT {})", stopped.pid)));
+    }
+    parts
 }
 
-fn fault_words(fault: FileFault) -> &'static str {
-    match fault {
-        FileFault::Link => "is a symbolic link",
-        FileFault::NotPlain => "is not what belongs there",
-        FileFault::HardLinks => "has other hard links",
-        FileFault::Foreign => "is not ours",
-        FileFault::Unreadable => "may not be opened",
-        FileFault::InDoubt => "may be in use, which only its owner and root can tell",
-    }
+/// What to do about a place that is in the way.
+fn what_to_do(place: &PlaceReport, command: &str) -> Option<String> {
+    let when = match place.state? {
+        State::Live => return Some("to get it, end that application".to_owned()),
+        // Nobody has it.
+        State::Leftover => "to clear it",
+        // A semaphore alone tells nothing of who has it open.
+        _ => "if no program uses it",
+    };
+    (!command.is_empty()).then(|| format!("{when}: {command}"))
 }
 
 /// What is in the way, whose it is and what clears it: the text behind an error's own.
-pub(crate) fn explain<K: Kernel>(actor: &Actor<K>, places: &Places, obstacle: &Obstacle) -> String {
-    let place = report(actor, &places.machine);
-    let mut parts = Vec::new();
+pub(crate) fn explain<K: Kernel>(
+    actor: &Actor<K>,
+    places: &Places,
+    subject: Subject,
+    obstacle: &Obstacle,
+) -> String {
+    let place = look(actor, &places.machine, places.posix, subject);
+    let now = actor.kernel.now();
+    let objects = parts(&place, now);
+    let mut all = Vec::new();
     if let Obstacle::File { path, fault, stat } = obstacle {
-        parts.push(file_words(path, *fault, *stat));
-        if !place.files.contains(path) || place.segment.is_none() && place.semaphore.is_none() {
-            // Only the file: planted there, or of something that is gone.
-            let directory = stat.is_some_and(|stat| stat.kind == FileKind::Directory);
-            let remove = if directory { "rm -r" } else { "rm -f" };
-            parts.push(format!(
-                "if no program uses it: sudo {remove} '{}'",
-                path.display()
-            ));
-            return parts.join("; ");
+        let known = place.files.iter().any(|file| file.path == *path);
+        let own_file = [
+            place.segment.as_ref().and_then(|found| found.file.as_ref()),
+            place
+                .semaphore
+                .as_ref()
+                .and_then(|found| found.file.as_ref()),
+        ];
+        if own_file.contains(&Some(path)) {
+            // Whose it is comes with the object.
+            all.push(format!("{} {fault}", path.display()));
+        } else {
+            let found = stat.map(|stat| FileFound {
+                fault: Some(*fault),
+                ..FileFound::of(path, &stat)
+            });
+            let words = found.as_ref().and_then(strange_file);
+            all.push(words.unwrap_or_else(|| format!("{} {fault}", path.display())));
+            if !known || objects.is_empty() {
+                // Only the file: planted there, or of something that is gone.
+                let directory = found.is_some_and(|found| found.kind == FileKind::Directory);
+                let remove = if directory { "rm -r" } else { "rm -f" };
+                let path = quoted(path);
+                all.push(format!("if no program uses it: sudo {remove} {path}"));
+                return all.join("; ");
+            }
         }
     }
-    if let Some(segment) = &place.segment {
-        parts.push(segment_words(segment));
-    }
-    if let (Some(semaphore), false) = (&place.semaphore, is_live(&place)) {
-        parts.push(semaphore_words(semaphore));
-    }
-    if parts.is_empty() {
+    all.extend(objects);
+    if all.is_empty() {
         // Gone meanwhile.
         return obstacle.to_string();
     }
-    let command = command(&place);
-    if !command.is_empty() {
-        // A semaphore alone tells nothing of who has it open.
-        let when = if place.segment.is_some() {
-            "to clear it"
-        } else {
-            "if no program uses it"
-        };
-        parts.push(format!("{when}: {command}"));
-    }
-    parts.join("; ")
+    all.extend(what_to_do(&place, &command(&place)));
+    all.join("; ")
 }
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.verdict {
-            Verdict::Free => "nothing is in the way",
-            Verdict::Live => "in use, and can be joined",
-            Verdict::Leftover => "left behind by a crash; the next start clears it",
-            Verdict::InTheWay => "in the way",
-            Verdict::Aside => "in use in our own place, since the machine-wide one is not ours",
-        })?;
-        for place in [&self.machine_wide, &self.aside] {
-            if let Some(segment) = &place.segment {
-                write!(f, "; {}", segment_words(segment))?;
+        f.write_str(match (self.verdict, self.machine_wide.state) {
+            (Verdict::Free, _) => "nothing is in the way",
+            (Verdict::Live, Some(State::Leftover)) => "kept, and can be joined",
+            (Verdict::Live, _) => "in use, and can be joined",
+            (Verdict::Leftover, _) => "left behind by a crash; the next start clears it",
+            (Verdict::InTheWay, _) => "in the way",
+            (Verdict::Aside, _) => {
+                "in use in our own place, since the machine-wide one is not ours"
             }
-            if let Some(semaphore) = &place.semaphore {
-                write!(f, "; {}", semaphore_words(semaphore))?;
+        })?;
+        for part in parts(&self.machine_wide, self.time) {
+            write!(f, "; {part}")?;
+        }
+        for file in self.machine_wide.files.iter().filter_map(strange_file) {
+            write!(f, "; {file}")?;
+        }
+        if matches!(self.verdict, Verdict::InTheWay | Verdict::Aside) {
+            if let Some(text) = what_to_do(&self.machine_wide, &self.command) {
+                write!(f, "; {text}")?;
             }
         }
-        if !self.command.is_empty() {
-            write!(f, "; to clear it: {}", self.command)?;
+        for part in parts(&self.aside, self.time) {
+            write!(f, "; in our own place: {part}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_one_and_more_are_more() {
+        assert_eq!(count(1, "process", "processes"), "1 process");
+        assert_eq!(count(2, "process", "processes"), "2 processes");
+        for (seconds, words) in [
+            (-5, "0 seconds"),
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7_200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(age(seconds), words);
+        }
     }
 }

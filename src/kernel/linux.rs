@@ -8,6 +8,7 @@
 mod as_user;
 mod cancelling;
 mod files;
+mod flocks;
 mod fork_window;
 mod keeping;
 mod lock_table;
@@ -16,6 +17,7 @@ mod named;
 mod openers;
 mod pid;
 mod proc;
+mod process;
 mod range_locks;
 mod shared_file;
 mod signals;
@@ -23,6 +25,7 @@ mod status;
 #[cfg(feature = "machine")]
 pub(crate) mod survey;
 mod system_v;
+mod sysvipc;
 mod waiting;
 
 use std::path::{Path, PathBuf};
@@ -34,8 +37,8 @@ use nix::sys::stat::Mode;
 use nix::unistd;
 
 use super::{
-    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, IpcPerm, Kernel, NewObject, Open, OwnSlot,
-    Process, Range, SemStat, ShmStat, Wait,
+    Errno, Fd, FileLock, FileStat, IpcId, IpcKey, Kernel, NewObject, Open, OwnSlot, Process, Range,
+    SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 use as_user::AsUser;
@@ -242,6 +245,10 @@ impl Kernel for Linux {
         named::open(path, write)
     }
 
+    fn named_reopen(&self, fd: Fd) -> Result<Fd, Errno> {
+        named::reopen(fd)
+    }
+
     fn announce(&self, path: &Path) -> Result<Fd, Errno> {
         openers::announce(path)
     }
@@ -343,15 +350,31 @@ impl Kernel for Linux {
     }
 
     fn shm_peek(&self, id: IpcId) -> Option<ShmStat> {
-        proc::shm_peek(id)
+        sysvipc::segment(id).map(|row| row.stat)
     }
 
-    fn sem_peek(&self, id: IpcId) -> Option<IpcPerm> {
-        proc::sem_peek(id)
+    fn sem_peek(&self, id: IpcId) -> Option<SemaphoreRow> {
+        sysvipc::semaphore(id)
     }
 
     fn attached_processes(&self, id: IpcId) -> Vec<Process> {
-        proc::attached_processes(id)
+        process::attached(id)
+    }
+
+    fn processes_of_file(&self, file: &FileStat) -> Vec<Process> {
+        process::having(file)
+    }
+
+    fn process(&self, pid: i32) -> Option<Process> {
+        process::of(pid)
+    }
+
+    fn flock_holders(&self, file: &FileStat) -> Vec<Process> {
+        flocks::holders(file)
+    }
+
+    fn read_start(&self, fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+        named::read_start(fd, length)
     }
 
     fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {

@@ -25,8 +25,8 @@ pub use nix::errno::Errno;
 pub use linux::{Linux, at_secure};
 pub use range_locks::{HeldRange, MappedBy, MappedFile, OpenDirect, RangeLocks};
 pub use types::{
-    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, NewObject, Open, OwnSlot, Process,
-    Range, SemStat, ShmStat, Wait,
+    Fd, FileKind, FileLock, FileStat, IpcId, IpcKey, IpcPerm, LockRow, NewObject, Open, OwnSlot,
+    Process, Range, SegmentRow, SemStat, SemaphoreRow, ShmStat, Wait,
 };
 
 /// The system calls.
@@ -66,13 +66,12 @@ pub trait Kernel: Clone {
 
     /// As [`Open::New`], with just this mode whatever the umask, and this group; made so before
     /// it has a name, where the file system can do that, since others must not see it unfinished.
-    /// Who is not a member can't give it to the group; then it stays the maker's.
+    /// Who is not a member can't give it to the group; then it stays the maker's, and no group
+    /// may do anything with it.
     fn open_new_shared(&self, path: &Path, mode: u32, group: Option<u32>) -> Result<Fd, Errno> {
         let fd = self.open(path, Open::New(mode))?;
-        if let Some(gid) = group {
-            let _ = self.fchgrp(fd, gid);
-        }
-        let _ = self.fchmod(fd, mode);
+        let given = group.is_none_or(|gid| self.fchgrp(fd, gid).is_ok());
+        let _ = self.fchmod(fd, if given { mode } else { mode & !0o070 });
         Ok(fd)
     }
 
@@ -213,6 +212,12 @@ pub trait Kernel: Clone {
         Err(Errno::ENOSYS)
     }
 
+    /// Opens the file behind a descriptor anew for reading and writing, unlinked or not:
+    /// open(2) of `/proc/self/fd/N`.
+    fn named_reopen(&self, _fd: Fd) -> Result<Fd, Errno> {
+        Err(Errno::ENOSYS)
+    }
+
     /// Says that this process is about to open a file only in order to look at it, until the
     /// descriptor that this returns is closed: open(2) of the file's directory and a shared lock,
     /// `F_OFD_SETLK`, at a position that the file's name gives. Nobody can keep others from that,
@@ -311,6 +316,13 @@ pub trait Kernel: Clone {
     /// futex(2) `FUTEX_WAIT` for as long as the lower half of a word is `low`; at most `time`.
     fn word_wait(&self, _address: usize, _low: u32, _time: Duration) {}
 
+    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
+    /// is in no child: pthread_atfork(3). Not to be nested, nor to wait in. A kernel that models no
+    /// fork has no need of it.
+    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
+        act()
+    }
+
     /// Time that only goes on: clock_gettime(2) `CLOCK_MONOTONIC`. In a kernel without a clock it
     /// stands still.
     fn clock(&self) -> Duration {
@@ -356,13 +368,14 @@ pub trait Kernel: Clone {
     }
 
     /// What `/proc/sysvipc/shm` says of a segment that [`shm_stat`](Self::shm_stat) may not look
-    /// at. For diagnosis only, as the next two; a kernel that can't tell says nothing.
+    /// at. For diagnosis only, as the next ones; a kernel that can't tell says nothing.
     fn shm_peek(&self, _id: IpcId) -> Option<ShmStat> {
         None
     }
 
-    /// What `/proc/sysvipc/sem` says of a semaphore's owner and mode.
-    fn sem_peek(&self, _id: IpcId) -> Option<IpcPerm> {
+    /// What `/proc/sysvipc/sem` says of a semaphore, with its value and last user where these may
+    /// be read.
+    fn sem_peek(&self, _id: IpcId) -> Option<SemaphoreRow> {
         None
     }
 
@@ -371,10 +384,24 @@ pub trait Kernel: Clone {
         Vec::new()
     }
 
-    /// Runs `act` while no other thread forks, so that a descriptor that is open only meanwhile
-    /// is in no child: pthread_atfork(3). A kernel that models no fork has no need of it.
-    fn without_fork<T>(&self, act: impl FnOnce() -> T) -> T {
-        act()
+    /// The processes that have a file open or mapped, as far as `/proc` shows them.
+    fn processes_of_file(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The process of this pid, as far as `/proc` shows it.
+    fn process(&self, _pid: i32) -> Option<Process> {
+        None
+    }
+
+    /// The processes that hold the exclusive flock(2) of a file: `/proc/locks`.
+    fn flock_holders(&self, _file: &FileStat) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// The first bytes of a file, at most so many: pread(2).
+    fn read_start(&self, _fd: Fd, _length: usize) -> Result<Vec<u8>, Errno> {
+        Err(Errno::ENOSYS)
     }
 
     /// The files in a directory: readdir(3). Empty where that may not be read.

@@ -5,42 +5,8 @@
 
 use std::path::PathBuf;
 
-use super::{FileStat, IpcId, IpcKey, IpcPerm, ShmStat};
-
-/// A row of `/proc/sysvipc/shm`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentRow {
-    /// Its key; 0 once it is removed.
-    pub key: IpcKey,
-    /// Its id.
-    pub id: IpcId,
-    /// Size, owner, users.
-    pub stat: ShmStat,
-}
-
-/// A row of `/proc/sysvipc/sem`, and what semctl(2) tells of the first semaphore of the set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SemaphoreRow {
-    /// Its key.
-    pub key: IpcKey,
-    /// Its id.
-    pub id: IpcId,
-    /// Owner and mode.
-    pub perm: IpcPerm,
-    /// Number of semaphores in the set; Qt makes sets of one.
-    pub count: u64,
-    /// When it was last operated on, in seconds since 1970; 0: never.
-    pub used: i64,
-    /// When it was made, or its value set, in seconds since 1970.
-    pub changed: i64,
-    /// Its value, where it may be read: 1 is a free lock.
-    pub value: Option<i32>,
-    /// Who changed it last, where that may be read; 0: nobody, or a process of another PID
-    /// namespace.
-    pub last_pid: Option<i32>,
-    /// How many wait, where that may be read.
-    pub waiting: Option<i32>,
-}
+use super::{FileStat, IpcId, IpcKey};
+pub use super::{LockRow, SegmentRow, SemaphoreRow};
 
 /// A file of a directory that was looked through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,20 +19,6 @@ pub struct FoundFile {
     pub modified: i64,
     /// Unlinked already, and found open in a process.
     pub deleted: bool,
-}
-
-/// A file of `/dev/shm`: a POSIX segment or semaphore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PosixRow {
-    /// The file.
-    pub file: FoundFile,
-    /// Of a semaphore, its value, where it may be read.
-    pub value: Option<i32>,
-    /// Of a semaphore that qshm made, who took it last.
-    pub last_pid: Option<i32>,
-    /// Whether any process of the machine has it open or mapped, seen or not; `None`: only its
-    /// owner and root can tell.
-    pub in_use: Option<bool>,
 }
 
 /// `$TMPDIR` of a process.
@@ -122,8 +74,8 @@ pub struct ProcessRow {
     pub uid: u32,
     /// Its executable, or its name where that may not be seen.
     pub program: String,
-    /// State as in proc(5): `R`, `S`, `D`, `T` (stopped), `t` (stopped by a debugger), `Z`.
-    pub state: char,
+    /// Whether it is stopped, so that it gives no lock back until it goes on.
+    pub stopped: bool,
     /// Its temp directory.
     pub tmpdir: Variable,
     /// Its `$XDG_RUNTIME_DIR`.
@@ -142,24 +94,6 @@ impl ProcessRow {
     pub fn is_open_to_us(&self) -> bool {
         self.mappings.is_some() || self.pid == 1
     }
-
-    /// Whether it is stopped, so that it gives no lock back until it goes on.
-    pub fn is_stopped(&self) -> bool {
-        matches!(self.state, 'T' | 't')
-    }
-}
-
-/// A flock(2) that somebody holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LockRow {
-    /// Who.
-    pub pid: i32,
-    /// Whether others can't have it too.
-    pub exclusive: bool,
-    /// The file's device.
-    pub dev: u64,
-    /// The file's inode number.
-    pub ino: u64,
 }
 
 /// The limits of System V IPC, and how much of each is in use. `None`: can't be read.

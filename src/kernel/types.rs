@@ -100,7 +100,55 @@ pub struct SemStat {
     pub count: u64,
 }
 
-/// A process that is attached to a segment, as far as the kernel lets us see.
+/// A row of `/proc/sysvipc/shm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// Its key; 0 once it is removed.
+    pub key: IpcKey,
+    /// Its id.
+    pub id: IpcId,
+    /// Size, owner, users.
+    pub stat: ShmStat,
+}
+
+/// A row of `/proc/sysvipc/sem`, and what semctl(2) tells of the first semaphore of the set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SemaphoreRow {
+    /// Its key.
+    pub key: IpcKey,
+    /// Its id.
+    pub id: IpcId,
+    /// Owner and mode.
+    pub perm: IpcPerm,
+    /// Number of semaphores in the set; Qt makes sets of one.
+    pub count: u64,
+    /// When it was last operated on, in seconds since 1970; 0: never.
+    pub used: i64,
+    /// When it was made, or its value set, in seconds since 1970.
+    pub changed: i64,
+    /// Its value, where it may be read: 1 is a free lock.
+    pub value: Option<i32>,
+    /// Who changed it last, where that may be read; 0: nobody, or a process of another PID
+    /// namespace.
+    pub last_pid: Option<i32>,
+    /// How many wait, where that may be read.
+    pub waiting: Option<i32>,
+}
+
+/// A flock(2) that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockRow {
+    /// Who.
+    pub pid: i32,
+    /// Whether others can't have it too.
+    pub exclusive: bool,
+    /// The file's device.
+    pub dev: u64,
+    /// The file's inode number.
+    pub ino: u64,
+}
+
+/// A process that uses an object, as far as the kernel lets us see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     /// Its pid.
@@ -109,6 +157,8 @@ pub struct Process {
     pub uid: u32,
     /// Its executable, or its name where that may not be seen.
     pub program: String,
+    /// Whether it is stopped, so that it gives no lock back until it goes on.
+    pub stopped: bool,
 }
 
 /// How [`Kernel::open`] opens.

@@ -142,6 +142,10 @@ impl Attached {
             // At the latest the next one clears up.
             Err(_) => File::lock(actor, path, false, Step::Segment).unwrap_or(None),
         };
+        if file.is_none() && semaphore.is_none() {
+            // Somebody removed the segment, and left the semaphore of a crash.
+            semaphore::clear(actor, &self.place);
+        }
         let Some(file) = file.filter(|file| file.stat.same_file(&self.stat)) else {
             return Left::Others(semaphore);
         };

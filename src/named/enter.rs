@@ -67,13 +67,14 @@ fn make_machine_wide<'a, K: Kernel>(
         file => file,
     };
     // Looked at in any case, and after the machine-wide file is ours or known to be barred.
-    if live_aside(actor, places, true)?.is_some() {
+    let aside = live_aside(actor, places, true);
+    if !matches!(aside, Ok(None)) {
         if let Ok(Some(file)) = file {
             if file.made {
                 file.unlink();
             }
         }
-        return Ok(Made::Exists);
+        return aside.map(|_| Made::Exists);
     }
     match file? {
         Some(file) => settle(actor, place, file, None),

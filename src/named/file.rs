@@ -68,6 +68,7 @@ impl<K: Kernel> File<K> {
         step: Step,
         wait: Wait,
     ) -> Result<Option<Self>, Trouble> {
+        let mut denied = None;
         let mut patience = Wait::No;
         for _ in 0..ATTEMPTS {
             let fd = match actor.kernel.named_open_locked(path, write, patience) {
@@ -90,10 +91,13 @@ impl<K: Kernel> File<K> {
                         continue;
                     }
                 },
-                Err(errno) => match refused(actor, path, step, errno) {
-                    Some(trouble) => return Err(trouble),
-                    None => continue,
-                },
+                Err(errno) => {
+                    if let Some(trouble) = refused(actor, path, step, errno) {
+                        return Err(trouble);
+                    }
+                    denied = Some(errno);
+                    continue;
+                }
             };
             let mut file = Self::of(actor, fd, path, false, step)?;
             // Unlinked by whoever had the lock before.
@@ -113,7 +117,9 @@ impl<K: Kernel> File<K> {
             file.withdraw_rights(actor);
             return Ok(Some(file));
         }
-        Err(Trouble::Busy(path.to_owned()))
+        // Not there, and yet it may not be opened.
+        let denied = denied.map(|errno| Trouble::system(step, errno, path));
+        Err(denied.unwrap_or_else(|| Trouble::Busy(path.to_owned())))
     }
 
     /// Makes a file, complete and with its lifecycle lock taken. `None`: somebody was faster.
@@ -154,6 +160,10 @@ impl<K: Kernel> File<K> {
                 made,
             }),
             Err(errno) => {
+                if made {
+                    // While it is locked still: nobody can have begun to use it.
+                    let _ = actor.kernel.unlink(path);
+                }
                 actor.kernel.close(fd);
                 Err(Trouble::system(step, errno, path))
             }

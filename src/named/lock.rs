@@ -1,22 +1,24 @@
 //! A segment's lock: one step on the semaphore's word takes it, and says who has it.
+//!
+//! What must hold, and why it does, is said in `accounts`.
 
 use std::time::Duration;
 
 use crate::kernel::{Kernel, Wait};
 
+use super::accounts::Page;
 use super::counter;
 use super::handle::Handle;
 use super::inquiry::Inquiry;
-use super::slots;
-use super::word::{HeldBy, MOST, Word};
+use super::word::{HeldBy, Word};
 
 /// Where the pid of the last holder is, for people who wait: bytes of sem_t that glibc never
 /// touches.
-const LAST_PID: usize = 24;
+pub(super) const LAST_PID: usize = 24;
 
 /// How long a waiter sleeps before it looks whether whom it waits for has died. Nobody wakes it
 /// then: the kernel knows nothing of who holds the lock.
-pub(super) const NAP: Duration = Duration::from_millis(20);
+const NAP: Duration = Duration::from_millis(20);
 
 /// What an attempt to take the lock came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +36,37 @@ pub(crate) enum Taken {
 /// Takes the lock if it is free.
 #[inline]
 pub(crate) fn try_take<K: Kernel>(kernel: &K, handle: Handle, pid: i32) -> Taken {
-    let address = handle.address();
-    let mine = HeldBy::Slot(handle.slot());
+    if has_taken(kernel, handle) {
+        return Taken::Already;
+    }
+    if take_one(kernel, handle) {
+        kernel.word_set(handle.address() + LAST_PID, u64::from(pid.unsigned_abs()));
+        return Taken::Now;
+    }
+    Taken::Not
+}
+
+/// Takes one from the value, if there is one and the word names nobody.
+#[inline]
+pub(super) fn take_one<K: Kernel>(kernel: &K, handle: Handle) -> bool {
+    change(kernel, handle.address(), |word| {
+        word.taken_by(handle.slot())
+    })
+    .is_some()
+}
+
+/// Changes the word, unless `to` says `None`; what it is then.
+#[inline]
+pub(super) fn change<K: Kernel>(
+    kernel: &K,
+    address: usize,
+    to: impl Fn(Word) -> Option<Word>,
+) -> Option<Word> {
     let mut word = Word(kernel.word(address));
     loop {
-        if word.holder() == mine {
-            return Taken::Already;
-        }
-        let Some(left) = word.value().checked_sub(1) else {
-            return Taken::Not;
-        };
-        match kernel.word_swap(address, word.0, word.with_value(left).with_holder(mine).0) {
-            Ok(()) => {
-                kernel.word_set(address + LAST_PID, u64::from(pid.unsigned_abs()));
-                return Taken::Now;
-            }
+        let changed = to(word)?;
+        match kernel.word_swap(address, word.0, changed.0) {
+            Ok(()) => return Some(changed),
             Err(now) => word = Word(now),
         }
     }
@@ -62,63 +80,43 @@ fn take_from_the_dead<K: Kernel>(
     pid: i32,
 ) -> Taken {
     let mine = HeldBy::Slot(handle.slot());
-    if !replace_the_dead(kernel, handle, inquiry, |word| word.with_holder(mine)) {
+    if replace_the_dead(kernel, handle, inquiry, |word| word.with_holder(mine)).is_none() {
         return Taken::Not;
     }
     kernel.word_set(handle.address() + LAST_PID, u64::from(pid.unsigned_abs()));
     Taken::FromTheDead
 }
 
-/// Gives the lock back for a holder who is dead; says whether there was one.
+/// Gives back what the dead user had whom the word names; says whether there was one.
 pub(super) fn free_from_the_dead<K: Kernel>(
     kernel: &K,
     handle: Handle,
     inquiry: &Inquiry<K>,
 ) -> bool {
-    let freed = |word: Word| {
-        let value = (word.value() + 1).min(MOST);
-        word.with_value(value).with_holder(HeldBy::Unknown)
-    };
-    let done = replace_the_dead(kernel, handle, inquiry, freed);
-    if done {
+    let freed = replace_the_dead(kernel, handle, inquiry, Word::given_back);
+    if freed.is_some_and(Word::has_waiters) {
         kernel.word_wake(handle.address(), 1);
     }
-    done
+    freed.is_some()
 }
 
-/// Changes the word that a dead holder left; says whether there was one.
+/// Changes a word that names a dead user, as that user.
 fn replace_the_dead<K: Kernel>(
     kernel: &K,
     handle: Handle,
     inquiry: &Inquiry<K>,
-    change: impl Fn(Word) -> Word,
-) -> bool {
+    to: impl Fn(Word) -> Word,
+) -> Option<Word> {
     let address = handle.address();
-    let HeldBy::Slot(slot) = Word(kernel.word(address)).holder() else {
-        return false;
+    let dead = match Word(kernel.word(address)).holder() {
+        HeldBy::Slot(slot) if slot != handle.slot() => slot,
+        _ => return None,
     };
-    if slot == handle.slot() {
-        return false;
-    }
-    let Some(fd) = inquiry.fd() else { return false };
-    // Who has the byte of a slot is its user: nobody else can become that while the word is
-    // changed, take the lock, and be taken for the dead one. A number that is no slot is nobody's.
-    let real = slot < slots::COUNT;
-    if real && slots::take(kernel, fd, slot).is_err() {
-        return false;
-    }
-    let mut word = Word(kernel.word(address));
-    let mut done = false;
-    while !done && word.holder() == HeldBy::Slot(slot) {
-        match kernel.word_swap(address, word.0, change(word).0) {
-            Ok(()) => done = true,
-            Err(now) => word = Word(now),
-        }
-    }
-    if real {
-        slots::give_back(kernel, fd, slot);
-    }
-    done
+    let is_his = |word: Word| word.holder() == HeldBy::Slot(dead);
+    let changed = inquiry.stand_in(dead, || {
+        change(kernel, address, |word| is_his(word).then(|| to(word)))
+    });
+    changed.flatten()
 }
 
 /// Waits for the lock. `go_on` is asked now and then whether it still makes sense to.
@@ -130,76 +128,67 @@ pub(crate) fn take<K: Kernel>(
     wait: Wait,
     mut go_on: impl FnMut() -> bool,
 ) -> Taken {
-    let address = handle.address();
     let begin = kernel.clock();
-    let left = || match wait {
-        Wait::No => Duration::ZERO,
-        Wait::AtMost(time) => {
-            let spent = kernel.clock().saturating_sub(begin);
-            time.saturating_sub(spent)
-        }
-        Wait::Forever => NAP,
-    };
     loop {
         let mut taken = try_take(kernel, handle, pid);
         if taken == Taken::Not {
             taken = take_from_the_dead(kernel, handle, inquiry, pid);
         }
+        // Somebody's release() let one more in than the word can name.
+        if taken == Taken::Not && counter::take_counted(kernel, handle, inquiry).is_ok() {
+            taken = Taken::Now;
+        }
         // One who had it as a `QSystemSemaphore` of the same key.
         if taken == Taken::Not && counter::settle_the_dead(kernel, handle, inquiry) {
             continue;
         }
-        let nap = left().min(NAP);
+        let nap = nap(kernel, begin, wait);
         if taken != Taken::Not || nap.is_zero() || !go_on() {
             return taken;
         }
-        let counted = count_waiter(kernel, address, Word::with_waiter);
-        kernel.word_wait(address, 0, nap);
-        if counted {
-            count_waiter(kernel, address, |word| Some(word.without_waiter()));
-        }
+        sleep(kernel, handle.address(), nap);
     }
 }
 
-/// Changes the number of waiters; says whether it did.
-pub(super) fn count_waiter<K: Kernel>(
-    kernel: &K,
-    address: usize,
-    change: impl Fn(Word) -> Option<Word>,
-) -> bool {
-    let mut word = Word(kernel.word(address));
-    loop {
-        let Some(changed) = change(word) else {
-            return false;
-        };
-        match kernel.word_swap(address, word.0, changed.0) {
-            Ok(()) => return true,
-            Err(now) => word = Word(now),
+/// How long to sleep before one looks again; not at all when the time is over.
+pub(super) fn nap<K: Kernel>(kernel: &K, begin: Duration, wait: Wait) -> Duration {
+    match wait {
+        Wait::No => Duration::ZERO,
+        Wait::AtMost(time) => {
+            let spent = kernel.clock().saturating_sub(begin);
+            time.saturating_sub(spent).min(NAP)
         }
+        Wait::Forever => NAP,
     }
 }
 
-/// Gives the lock back; says whether we had it.
+/// Sleeps until somebody gives back, or for so long.
+pub(super) fn sleep<K: Kernel>(kernel: &K, address: usize, nap: Duration) {
+    let counted = change(kernel, address, Word::with_waiter).is_some();
+    kernel.word_wait(address, 0, nap);
+    if counted {
+        change(kernel, address, |word| Some(word.without_waiter()));
+    }
+}
+
+/// Gives back the one that the word says we have; says whether it does.
 #[inline]
 pub(crate) fn give_back<K: Kernel>(kernel: &K, handle: Handle) -> bool {
-    let address = handle.address();
-    let mut word = Word(kernel.word(address));
-    loop {
-        if word.holder() != HeldBy::Slot(handle.slot()) {
-            return false;
-        }
-        let value = (word.value() + 1).min(MOST);
-        let free = word.with_value(value).with_holder(HeldBy::Unknown);
-        match kernel.word_swap(address, word.0, free.0) {
-            Ok(()) => {
-                if word.has_waiters() {
-                    kernel.word_wake(address, 1);
-                }
-                return true;
-            }
-            Err(now) => word = Word(now),
-        }
+    let mine = HeldBy::Slot(handle.slot());
+    let is_mine = |word: Word| word.holder() == mine;
+    let given = change(kernel, handle.address(), |word| {
+        is_mine(word).then(|| word.given_back())
+    });
+    let Some(word) = given else { return false };
+    if word.has_waiters() {
+        kernel.word_wake(handle.address(), 1);
     }
+    true
+}
+
+/// Whether we have the lock, by the word or on our account.
+pub(crate) fn has_taken<K: Kernel>(kernel: &K, handle: Handle) -> bool {
+    Page::new(kernel, handle, None).has_taken()
 }
 
 /// The pid of who took the lock last.

@@ -5,6 +5,8 @@
 //! with a semaphore may set its value; who is the last to leave removes it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::actor::Actor;
@@ -51,6 +53,8 @@ pub(crate) enum Role {
 pub(crate) struct Semaphore<K: Kernel> {
     kernel: K,
     fd: Fd,
+    /// Whether somebody stands in for the dead by that.
+    busy: Arc<AtomicBool>,
     /// Of the process that opened it.
     fork_mark: u32,
     place: Place,
@@ -100,7 +104,8 @@ impl<K: Kernel> Semaphore<K> {
         Err(Trouble::Busy(path.to_owned()))
     }
 
-    /// The semaphore of a file that is locked, whose lock is given back.
+    /// The semaphore of a file that is locked, whose lock is given back. One that was made in vain
+    /// goes again.
     fn of_file(
         actor: &Actor<K>,
         place: &Place,
@@ -108,12 +113,40 @@ impl<K: Kernel> Semaphore<K> {
         role: Role,
         page: Option<usize>,
     ) -> Result<Self, Trouble> {
+        let busy = Arc::default();
+        let handle = Self::enter(actor, place, &file, role, page, &busy).inspect_err(|_| {
+            if file.made {
+                file.unlink();
+            }
+        })?;
+        file.release();
+        Ok(Semaphore {
+            kernel: actor.kernel.clone(),
+            fork_mark: actor.kernel.fork_mark(),
+            place: place.clone(),
+            stat: file.stat,
+            handle,
+            role,
+            busy,
+            fd: file.into_fd(),
+        })
+    }
+
+    /// Becomes one of the users of a file's semaphore, and puts right what the dead left in it.
+    fn enter(
+        actor: &Actor<K>,
+        place: &Place,
+        file: &File<K>,
+        role: Role,
+        page: Option<usize>,
+        busy: &Arc<AtomicBool>,
+    ) -> Result<Handle, Trouble> {
         let kernel = &actor.kernel;
         let failed = |errno| Trouble::system(Step::Semaphore, errno, &file.path);
-        if !is_ours(actor, &file) {
-            return Err(Trouble::InTheWay(foreign(&file)));
+        if !is_ours(actor, file) {
+            return Err(Trouble::InTheWay(foreign(file)));
         }
-        let alone = file.made || is_unused(place, &file)?;
+        let alone = file.made || is_unused(place, file)?;
         let whole = file.stat.size >= image(0).len() as u64;
         // Somebody truncated it. Who uses it gets a SIGBUS; we don't.
         if !whole && !alone {
@@ -124,41 +157,34 @@ impl<K: Kernel> Semaphore<K> {
             kernel.named_reserve(file.fd, SIZE as u64).map_err(failed)?;
         }
         let (handle, had) = match role {
-            Role::Lock => kernel.without_fork(|| Ok((map(kernel, &file, page)?, false))),
+            Role::Lock => kernel.without_fork(|| Ok((map(kernel, file, page)?, false))),
             Role::Counter { .. } => {
-                own_slots::take(kernel, &file.stat, |page| map(kernel, &file, page))
+                own_slots::take(kernel, &file.stat, |page| map(kernel, file, page))
             }
         }
         .map_err(failed)?;
         if !whole {
             kernel.word_set(handle.address() + SHARED, 128);
         }
+        let path = file.path.clone();
+        let inquiry = Inquiry::new(kernel, path, file.stat, file.fd, Arc::clone(busy));
         if !alone && !had {
             // The slot may be that of somebody who died.
-            if lock::give_back(kernel, handle) {
+            if lock::give_back(kernel, handle) && role == Role::Lock {
                 notes::warn(notes::QSHM, died_inside(&file.path));
             }
-            counter::take_over(kernel, handle, file.fd);
+            counter::take_over(kernel, handle, &inquiry);
         }
         if alone && !file.made {
-            set_right(actor, handle, role, &file);
+            set_right(actor, handle, role, &inquiry, file);
         } else if let Role::Counter {
             initial,
             reset: true,
         } = role
         {
-            counter::reset(kernel, handle, file.fd, initial);
+            counter::reset(kernel, handle, &inquiry, initial);
         }
-        file.release();
-        Ok(Semaphore {
-            kernel: kernel.clone(),
-            fork_mark: kernel.fork_mark(),
-            place: place.clone(),
-            stat: file.stat,
-            handle,
-            role,
-            fd: file.into_fd(),
-        })
+        Ok(handle)
     }
 
     /// Where it is and which slot in it is ours.
@@ -176,7 +202,8 @@ impl<K: Kernel> Semaphore<K> {
 
     /// For asking about the slots of others while one waits.
     pub fn inquiry(&self) -> Inquiry<K> {
-        Inquiry::new(&self.kernel, self.path().to_owned(), self.stat, self.fd)
+        let (path, busy) = (self.path().to_owned(), Arc::clone(&self.busy));
+        Inquiry::new(&self.kernel, path, self.stat, self.fd, busy)
     }
 
     /// Where its file is.
@@ -196,7 +223,7 @@ impl<K: Kernel> Semaphore<K> {
     /// stays memory, for the next semaphore of the same object; when the object goes, it is
     /// unmapped.
     pub fn close(mut self, actor: &Actor<K>) -> Option<usize> {
-        let fd = self.fd();
+        let (fd, inquiry) = (self.fd(), self.inquiry());
         self.fd = -1;
         if !self.is_own() {
             if let Some(fd) = fd {
@@ -206,10 +233,8 @@ impl<K: Kernel> Semaphore<K> {
         }
         // What this process has taken stays taken until it ends, also where it has no object for
         // the semaphore any more: then the slot stays.
-        let owes = fd.is_some_and(|fd| {
-            counter::owes(&self.kernel, self.handle)
-                && has_other_users(&self.kernel, fd, self.handle)
-        });
+        let owes =
+            counter::owes(&self.kernel, self.handle) && inquiry.has_others(self.handle.slot());
         // The descriptor first: without the slot, which goes with the mapping, it would look like a
         // process of Qt.
         if let Some(fd) = fd {
@@ -259,13 +284,6 @@ fn is_unused<K: Kernel>(place: &Place, file: &File<K>) -> Result<bool, Trouble> 
     Ok(file.locked(slots::ALL)?.is_none() && file.others(place) == Others::None)
 }
 
-/// Whether anybody of ours but the user of this slot uses the semaphore.
-fn has_other_users<K: Kernel>(kernel: &K, fd: Fd, handle: Handle) -> bool {
-    slots::around(handle.slot())
-        .into_iter()
-        .any(|range| kernel.range_holder(fd, range) != Ok(None))
-}
-
 /// Takes a slot, and maps the semaphore through the open file that has it. No thread may fork
 /// meanwhile: the child would have the descriptor, and so the slot.
 fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Handle, Errno> {
@@ -284,13 +302,19 @@ fn map<K: Kernel>(kernel: &K, file: &File<K>, page: Option<usize>) -> Result<Han
 }
 
 /// Puts right what a crash left in a semaphore that nobody else uses.
-fn set_right<K: Kernel>(actor: &Actor<K>, handle: Handle, role: Role, file: &File<K>) {
+fn set_right<K: Kernel>(
+    actor: &Actor<K>,
+    handle: Handle,
+    role: Role,
+    inquiry: &Inquiry<K>,
+    file: &File<K>,
+) {
     let kernel = &actor.kernel;
     let was = Word(kernel.word(handle.address()));
-    if let HeldBy::Slot(_) = was.holder() {
+    if was.holder() != HeldBy::Unknown && role == Role::Lock {
         notes::warn(notes::QSHM, died_inside(&file.path));
     }
-    counter::settle_alone(kernel, handle, file.fd);
+    counter::settle_alone(kernel, handle, inquiry);
     let value = match role {
         Role::Lock => 1,
         // What nobody has open a crash has left: the last one out removes it.

@@ -55,3 +55,9 @@ pub(super) fn take<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> Result<(), Errno
 pub(super) fn give_back<K: Kernel>(kernel: &K, fd: Fd, slot: u32) {
     let _ = kernel.range_lock(fd, byte(slot), FileLock::Unlock, Wait::No);
 }
+
+/// Whether nobody has a slot, as it looks from outside. A number that is no slot nobody has; in
+/// doubt somebody does.
+pub(super) fn is_free<K: Kernel>(kernel: &K, fd: Fd, slot: u32) -> bool {
+    slot >= COUNT || kernel.range_holder(fd, byte(slot)) == Ok(None)
+}

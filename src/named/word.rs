@@ -3,13 +3,17 @@
 //!
 //! glibc (since 2.21) has the value in the lower half and the number of waiters in the upper one,
 //! and changes each by adding and subtracting. So the uppermost bits, which no number of waiters
-//! reaches, keep what is written there: who of ours has the lock. Taking the lock and saying who
-//! took it is then one step, which no kill can cut in two.
+//! reaches, keep what is written there: who of ours has taken one from the value. Taking one and
+//! saying who took it is then one step, which no kill can cut in two. There is room for one such;
+//! the others are in the table (`accounts`).
 
 /// The bits of the value.
 const VALUE: u64 = 0xffff_ffff;
-/// The bits of the number of waiters that we count up to.
+/// The bits of the number of waiters.
 const WAITERS: u64 = 0x1fff << 32;
+/// We count no further, so that processes of real Qt can't reach the bits behind. Who was killed
+/// while it waited stays counted: then somebody is woken who is not there, and that is all.
+const MOST_WAITERS: u64 = 0x1000 << 32;
 const ONE_WAITER: u64 = 1 << 32;
 /// Changes with each counted operation of ours.
 const PARITY: u64 = 1 << 45;
@@ -31,7 +35,7 @@ pub(super) fn image(value: u32) -> [u8; 32] {
     image
 }
 
-/// Who has a lock, as far as its word says.
+/// Who has taken one, as far as the word says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeldBy {
     /// Nobody, or a process of real Qt.
@@ -64,6 +68,19 @@ impl Word {
         }
     }
 
+    /// With one less, which this slot has; `None` where there is not one, or another is named.
+    pub fn taken_by(self, slot: u32) -> Option<Self> {
+        let left = self.value().checked_sub(1)?;
+        let free = self.holder() == HeldBy::Unknown;
+        free.then(|| self.with_value(left).with_holder(HeldBy::Slot(slot)))
+    }
+
+    /// With the one that the named slot has given back.
+    pub fn given_back(self) -> Self {
+        let value = self.value().saturating_add(1).min(MOST);
+        self.with_value(value).with_holder(HeldBy::Unknown)
+    }
+
     pub fn with_value(self, value: u32) -> Self {
         Word(self.0 & !VALUE | u64::from(value))
     }
@@ -82,7 +99,7 @@ impl Word {
 
     /// With one waiter more, as long as they can be counted.
     pub fn with_waiter(self) -> Option<Self> {
-        (self.0 & WAITERS != WAITERS).then_some(Word(self.0.wrapping_add(ONE_WAITER)))
+        (self.0 & WAITERS < MOST_WAITERS).then_some(Word(self.0.wrapping_add(ONE_WAITER)))
     }
 
     /// With one waiter less.
@@ -118,6 +135,19 @@ mod tests {
             .with_value(0);
         assert_eq!(freed, Word(0));
         assert_eq!(Word(WAITERS).with_waiter(), None);
+        assert_eq!(Word(MOST_WAITERS).with_waiter(), None);
+    }
+
+    #[test]
+    fn one_at_a_time_is_named() {
+        let free = Word(2);
+        let taken = free.taken_by(7).unwrap_or(free);
+        assert_eq!(taken, Word(1).with_holder(HeldBy::Slot(7)));
+        assert_eq!(taken.taken_by(8), None);
+        assert_eq!(Word(0).taken_by(7), None);
+        assert_eq!(taken.given_back(), free);
+        let full = Word(0).with_value(MOST).with_holder(HeldBy::Slot(7));
+        assert_eq!(full.given_back().value(), MOST);
     }
 
     /// The layout that everything here relies on is that of the C library in use.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::actor::Actor;
+use crate::diagnosis::Subject;
 use crate::kernel::{Errno, Kernel, Wait};
 use crate::named;
 use crate::named::lock::Taken;
@@ -144,7 +145,7 @@ impl<K: Kernel> SharedMemory<K> {
     /// [`LockError`](crate::ErrorKind::LockError) where somebody took away the right to the semaphore.
     pub fn unlock(&self) -> bool {
         if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
-            return crate::named::lock::give_back(&self.kernel, handle);
+            return self.unlock_named(handle);
         }
         match self.give_back() {
             None => false,
@@ -225,7 +226,7 @@ impl<K: Kernel> SharedMemory<K> {
             }
             Err(trouble) => {
                 let places = state.places(actor.identity.uid);
-                let detail = detail(&actor, &places, &trouble);
+                let detail = detail(&actor, &places, Subject::Memory, &trouble);
                 let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
                 fail(state, error);
                 None

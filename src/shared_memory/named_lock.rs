@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::actor::Actor;
+use crate::diagnosis::{self, Subject};
 use crate::kernel::{Kernel, Wait};
 use crate::named::lock::{self, Taken};
-use crate::named::{self, Attached, Created, Found, Handle, Left, Role};
+use crate::named::{self, Attached, Created, Found, Handle, Left, Role, counter};
 use crate::notes;
 use crate::place::Places;
 use crate::texts::{self, Call};
@@ -101,7 +102,7 @@ impl<K: Kernel> SharedMemory<K> {
             Ok(Found::Nothing(obstacle)) => {
                 let mut error = texts::no_posix_segment();
                 if let Some(obstacle) = obstacle {
-                    let text = named::explain(actor, &places.machine, &obstacle);
+                    let text = diagnosis::explain(actor, places, Subject::Memory, &obstacle);
                     error = error.with_detail(text);
                 }
                 fail(state, error)
@@ -118,7 +119,7 @@ impl<K: Kernel> SharedMemory<K> {
     ) {
         let mark = self.kernel.fork_mark();
         if let Some(handle) = self.named_lock.of(mark) {
-            if lock::give_back(&self.kernel, handle) {
+            if self.give_named_back(state, handle) {
                 notes::warn(notes::QT, "QSharedMemory::lock: already locked".to_owned());
             }
         }
@@ -134,10 +135,10 @@ impl<K: Kernel> SharedMemory<K> {
 
     /// Closes the semaphore, if it is open.
     pub(super) fn close_named(&self, state: &mut super::State<K>, actor: &Actor<K>) {
+        if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
+            self.give_named_back(state, handle);
+        }
         if let Some(semaphore) = state.named.semaphore.take() {
-            if let Some(handle) = self.named_lock.of(self.kernel.fork_mark()) {
-                lock::give_back(&self.kernel, handle);
-            }
             self.named_lock.handle.store(0, Ordering::Release);
             let page = semaphore.close(actor);
             self.keep_page(state, page);
@@ -148,6 +149,22 @@ impl<K: Kernel> SharedMemory<K> {
         if let Some(page) = page {
             state.named.page = Some((self.kernel.fork_mark(), page));
         }
+    }
+
+    /// unlock() with a POSIX semaphore that is open.
+    #[inline]
+    pub(super) fn unlock_named(&self, handle: Handle) -> bool {
+        lock::give_back(&self.kernel, handle)
+            || lock::has_taken(&self.kernel, handle) && self.give_named_back(&self.state(), handle)
+    }
+
+    /// Gives the lock back, if this object has it, by whichever way it has.
+    fn give_named_back(&self, state: &super::State<K>, handle: Handle) -> bool {
+        let Some(semaphore) = &state.named.semaphore else {
+            return false;
+        };
+        lock::has_taken(&self.kernel, handle)
+            && counter::release(&self.kernel, handle, &semaphore.inquiry(), 1).is_ok()
     }
 
     /// lock() with a POSIX semaphore that is open. `None`: it is not the object's any more.
@@ -234,7 +251,7 @@ impl<K: Kernel> SharedMemory<K> {
                 Some(handle)
             }
             Err(trouble) => {
-                let detail = detail(&actor, &places, &trouble);
+                let detail = detail(&actor, &places, Subject::Memory, &trouble);
                 let error = texts::unable_to_lock("QSharedMemory::lock").with_detail(detail);
                 fail(state, error);
                 None

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::diagnosis::Subject;
 use crate::error::Error;
 use crate::kernel::{Errno, Kernel, Wait};
 use crate::key::NameFault;
@@ -154,7 +155,8 @@ impl<K: Kernel> SystemSemaphore<K> {
             }
             Err(trouble) => {
                 let error = texts::of_semaphore_66(&trouble);
-                state.error = error.with_detail(detail(&actor, &places, &trouble));
+                state.error =
+                    error.with_detail(detail(&actor, &places, Subject::Semaphore, &trouble));
                 None
             }
         }

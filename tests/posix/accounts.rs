@@ -1,122 +1,200 @@
-//! What a process has acquired is on the account of the process, not of one of its objects.
+//! What is taken by one and given back by another, and what comes back when somebody is killed.
 
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::support::{
-    alone, assert_gone, child, ends_well, files, hear, key, kill_and_wait, memory, say, semaphore,
-};
+use qshm::AccessMode;
+use qshm::key::NativeKey;
 
-/// The value of a semaphore, the first four bytes of its file.
-fn value(key: &qshm::key::NativeKey) -> u32 {
+use crate::processes::{child, ends_well, hear, kill, kill_and_wait, say};
+use crate::support::{alone, assert_gone, files, key, memory, semaphore};
+
+/// The value of a semaphore, as real Qt sees it.
+fn value(key: &NativeKey) -> u32 {
     let [_, path] = files(key);
-    let bytes = std::fs::read(path).unwrap();
-    let four = bytes.first_chunk().copied().unwrap();
-    u32::from_ne_bytes(four)
+    let mut value = [0; 4];
+    let file = std::fs::File::open(path).unwrap();
+    file.read_exact_at(&mut value, 0).unwrap();
+    u32::from_ne_bytes(value)
 }
 
+/// The semaphore of a segment's key is its lock: a release() lets one more in, as in Qt.
 #[test]
-fn one_object_may_release_what_another_acquired() {
+fn a_release_lets_a_second_one_into_a_lock_and_nothing_is_lost() {
     let _alone = alone();
-    let key = key("two-objects");
-    let (one, other) = (semaphore(&key, 1), semaphore(&key, 1));
-    assert!(one.acquire() && other.release(1));
-    assert!(other.acquire());
-    drop(other);
+    let key = key("second");
+    let (one, two) = (memory(&key), memory(&key));
+    assert!(one.create(4, AccessMode::ReadWrite) && two.attach(AccessMode::ReadWrite));
+    let count = semaphore(&key, 1);
+    assert!(count.release(1));
+    assert!(one.lock() && two.lock());
     assert_eq!(value(&key), 0);
-    assert!(one.release(1));
-    drop(one);
-    assert_gone(&key);
-}
-
-#[test]
-fn a_kill_gives_back_what_is_owed_and_no_more() {
-    let _alone = alone();
-    let key = key("sum-of-two");
-    let mine = semaphore(&key, 3);
+    // Each has it, so to lock again is to have it already.
+    assert!(one.lock() && two.lock());
+    assert!(one.unlock() && two.unlock());
+    assert!(!one.unlock() && !two.unlock());
+    assert_eq!(value(&key), 2);
     let (here, there) = UnixStream::pair().unwrap();
-    let other = child(|| {
-        let (one, other) = (semaphore(&key, 0), semaphore(&key, 0));
-        assert!(one.acquire() && one.acquire() && other.release(1));
+    let dead = child(|| {
+        let (one, two) = (memory(&key), memory(&key));
+        assert!(one.attach(AccessMode::ReadWrite) && two.attach(AccessMode::ReadWrite));
+        assert!(one.lock() && two.lock());
         say(&there);
         std::thread::park();
     });
     hear(&here);
-    assert_eq!(value(&key), 2);
-    kill_and_wait(other);
-    assert!(mine.acquire() && mine.acquire() && mine.acquire());
     assert_eq!(value(&key), 0);
-    assert!(mine.release(3));
-    drop(mine);
+    kill_and_wait(dead);
+    assert!(one.try_lock(Duration::from_secs(20)) && two.try_lock(Duration::from_secs(20)));
+    assert!(one.unlock() && two.unlock());
+    assert_eq!(value(&key), 2);
+    drop((one, two, count));
     assert_gone(&key);
 }
 
-/// A process has one slot for all objects that it ever had, also where they owe something.
+/// One acquires what another releases: that is no debt that would come back with a kill.
 #[test]
-fn objects_may_come_and_go_without_end() {
-    const TIMES: i32 = 1100;
+fn signals_that_were_heard_do_not_come_back() {
+    const SIGNALS: u32 = 100;
     let _alone = alone();
-    let key = key("come-and-go");
-    let mine = semaphore(&key, TIMES);
-    ends_well(child(|| {
-        for _ in 0..TIMES {
-            let signal = semaphore(&key, 0);
-            assert!(signal.acquire(), "{}", signal.error());
-        }
-        assert_eq!(value(&key), 0);
-        let last = semaphore(&key, 0);
-        assert!(last.release(TIMES));
-    }));
-    assert_eq!(value(&key), TIMES.unsigned_abs());
-    drop(mine);
-    assert_gone(&key);
-}
-
-#[test]
-fn what_an_object_owed_when_it_went_another_one_pays() {
-    let _alone = alone();
-    let key = key("pays");
-    let mine = semaphore(&key, 1);
+    let key = key("signals");
+    let mine = semaphore(&key, 0);
     let (here, there) = UnixStream::pair().unwrap();
-    let debtor = child(|| {
-        let one = semaphore(&key, 0);
-        assert!(one.acquire());
-        drop(one);
+    let listener = child(|| {
+        let own = semaphore(&key, 0);
+        for _ in 0..SIGNALS {
+            assert!(own.acquire());
+            say(&there);
+        }
+        std::thread::park();
+    });
+    for _ in 0..SIGNALS {
+        assert!(mine.release(1));
+        hear(&here);
+    }
+    kill_and_wait(listener);
+    // Another listener, that sees what is left of the dead one's.
+    let heir = child(|| {
+        let own = semaphore(&key, 0);
+        assert!(own.acquire());
         say(&there);
-        hear(&there);
-        let other = semaphore(&key, 0);
-        assert!(other.release(1));
-        drop(other);
+        assert!(own.acquire());
         say(&there);
+        std::thread::park();
+    });
+    // The last signal may have been lost with the one who heard it; none before it was.
+    hear(&here);
+    assert_eq!(value(&key), 0);
+    assert!(mine.release(1));
+    hear(&here);
+    kill_and_wait(heir);
+    drop(mine);
+    assert_gone(&key);
+}
+
+/// What a process has released and not acquired before stays when it ends.
+#[test]
+fn a_signal_outlives_its_sender() {
+    let _alone = alone();
+    let key = key("sender");
+    let mine = semaphore(&key, 0);
+    let sender = child(|| assert!(semaphore(&key, 0).release(3)));
+    ends_well(sender);
+    assert_eq!(value(&key), 3);
+    assert!(mine.acquire() && mine.acquire() && mine.acquire());
+    drop(mine);
+    assert_gone(&key);
+}
+
+/// Two objects of one process: what one takes the other gives back, and then nobody has anything.
+#[test]
+fn one_object_gives_back_what_another_took() {
+    let _alone = alone();
+    let key = key("objects");
+    let (one, two) = (semaphore(&key, 1), semaphore(&key, 1));
+    for _ in 0..3 {
+        assert!(one.acquire() && two.release(1));
+    }
+    assert_eq!(value(&key), 1);
+    drop((one, two));
+    assert_gone(&key);
+}
+
+/// A release of more than one pays all that was taken, whichever way it was noted.
+#[test]
+fn one_release_of_all_that_was_acquired() {
+    let _alone = alone();
+    let key = key("all");
+    let mine = semaphore(&key, 5);
+    let (here, there) = UnixStream::pair().unwrap();
+    let other = child(|| {
+        let own = semaphore(&key, 5);
+        assert!(own.acquire() && own.acquire() && own.acquire());
+        assert!(own.release(3));
+        assert!(own.acquire());
+        say(&there);
+        std::thread::park();
     });
     hear(&here);
-    // Still taken.
+    assert_eq!(value(&key), 4);
+    kill_and_wait(other);
+    for _ in 0..5 {
+        assert!(mine.acquire());
+    }
     assert_eq!(value(&key), 0);
-    say(&here);
-    hear(&here);
-    assert_eq!(value(&key), 1);
+    assert!(mine.release(5));
+    assert_eq!(value(&key), 5);
     drop(mine);
-    ends_well(debtor);
     assert_gone(&key);
 }
 
-/// A program that was started without its standard files prints into whatever has their numbers.
+/// Threads of one process wait by one object, while processes are killed: two of them must not
+/// both clear up after the same one.
 #[test]
-fn no_object_gets_the_number_of_a_standard_file() {
+fn threads_of_one_object_do_not_clear_up_twice() {
+    const AT_ALL: i32 = 3;
+    const ROUNDS: u64 = 25;
     let _alone = alone();
-    let key = key("standard");
-    ends_well(child(|| {
-        for number in 0..3 {
-            // SAFETY: this child prints nothing.
-            unsafe { nix::libc::close(number) };
+    let key = key("threads");
+    let mine = semaphore(&key, AT_ALL);
+    let stop = AtomicBool::new(false);
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            assert!(mine.acquire());
+            assert!(mine.release(1));
         }
-        let (segment, counter) = (memory(&key), semaphore(&key, 1));
-        assert!(segment.create(4, qshm::AccessMode::ReadWrite));
-        assert!(segment.lock() && segment.unlock());
-        assert!(counter.acquire() && counter.release(1));
-        for number in 0..3 {
-            // SAFETY: a number; the kernel says that it is none of an open file.
-            assert_eq!(unsafe { nix::libc::fcntl(number, nix::libc::F_GETFD) }, -1);
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(work), scope.spawn(work)];
+        for round in 0..ROUNDS {
+            let workers = [(); 3].map(|()| {
+                child(|| {
+                    let own = semaphore(&key, 0);
+                    loop {
+                        assert!(own.acquire() && own.acquire() && own.release(2));
+                    }
+                })
+            });
+            std::thread::sleep(Duration::from_micros(300 + 61 * round));
+            for worker in workers {
+                kill(worker);
+            }
+            for worker in workers {
+                nix::sys::wait::waitpid(worker, None).unwrap();
+            }
         }
-    }));
+        stop.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+    for _ in 0..AT_ALL {
+        assert!(mine.acquire());
+    }
+    assert_eq!(value(&key), 0);
+    assert!(mine.release(AT_ALL));
+    drop(mine);
     assert_gone(&key);
 }

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use qshm::key::{KeyType, NativeKey};
 use qshm::{Access, AccessMode, OpenMode, OptionsUpdate, SharedMemory, SystemSemaphore};
 
-use crate::support::{
-    alone, assert_gone, child, ends_well, files, hear, key, kill_and_wait, memory, say, semaphore,
-};
+use crate::processes::{child, ends_well, hear, kill_and_wait, say};
+use crate::support::{alone, assert_gone, files, key, memory, semaphore};
 
 /// Two users whom every Debian system knows, and the first one's group.
 const ALICE: u32 = 1;

@@ -5,18 +5,21 @@
 mod accounts;
 mod in_the_way;
 mod others_dead;
+mod own_slots;
+#[path = "../processes/mod.rs"]
+mod processes;
+mod stolen;
 mod support;
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
+use processes::{child, ends_well, hear, kill, kill_and_wait, say};
 use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, OpenMode, SystemSemaphore};
 
-use support::{
-    alone, assert_gone, child, ends_well, hear, key, kill, kill_and_wait, memory, say, semaphore,
-};
+use support::{alone, assert_gone, key, memory, semaphore};
 
 #[test]
 fn a_forked_child_is_attached_like_its_parent() {

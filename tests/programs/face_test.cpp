@@ -168,6 +168,20 @@ void checkOptions()
     qshm::setQtVersion("5.15.8");
 }
 
+/// This process has the segment, and the lock.
+void checkOwnProcess(const qshm::Diagnosis &diagnosis, const char *what)
+{
+    const auto &place = diagnosis.machineWide;
+    check(place.state == qshm::ObjectState::Live && place.processes.size() == 1
+                  && place.processes[0].pid == getpid() && place.processes[0].uid == getuid()
+                  && !place.processes[0].stopped,
+          what);
+    check(place.semaphore && place.semaphore->value == 0 && place.semaphore->holder
+                  && place.semaphore->holder->pid == getpid(),
+          what);
+    check(diagnosis.text.find("held by") != std::string::npos, what);
+}
+
 void checkDiagnosis()
 {
     qshm::SharedMemory memory(keyFor("diagnosis"));
@@ -177,20 +191,41 @@ void checkDiagnosis()
     const qshm::Diagnosis diagnosis = memory.diagnosis();
     check(diagnosis.verdict == qshm::Verdict::Live && diagnosis.command.empty(), "verdict live");
     const auto &segment = diagnosis.machineWide.segment;
-    check(segment && segment->state && segment->state->size == 100 && segment->state->attached == 1
-                  && segment->state->creatorPid == getpid()
-                  && segment->object.keyFile == memory.nativeKey(),
+    check(segment && segment->size == 100 && segment->attached == 1
+                  && segment->creatorPid == getpid() && segment->object.id
+                  && segment->object.file.empty(),
           "segment in the diagnosis");
-    check(segment && segment->processes.size() == 1 && segment->processes[0].pid == getpid()
-                  && segment->processes[0].uid == getuid(),
-          "process in the diagnosis");
-    const auto &semaphore = diagnosis.machineWide.semaphore;
-    check(semaphore && semaphore->value == 0 && semaphore->lastPid == getpid(),
-          "holder in the diagnosis");
-    check(diagnosis.machineWide.files.size() == 2 && !diagnosis.aside.segment
-                  && diagnosis.aside.files.empty(),
+    const auto &files = diagnosis.machineWide.files;
+    check(files.size() == 2 && files[0].path == memory.nativeKey() && files[0].trouble.empty()
+                  && !diagnosis.aside.segment && diagnosis.aside.files.empty(),
           "key files in the diagnosis");
+    checkOwnProcess(diagnosis, "in the diagnosis");
     memory.unlock();
+}
+
+void checkPosixDiagnosis()
+{
+    qshm::SharedMemory memory;
+    const std::string name = "/face-" + std::to_string(getpid());
+    memory.setNativeKey(0x100, name);
+    check(memory.diagnosis().machineWide.state == qshm::ObjectState::Nothing, "no POSIX segment");
+    memory.create(100);
+    memory.lock();
+    const qshm::Diagnosis diagnosis = memory.diagnosis();
+    check(diagnosis.verdict == qshm::Verdict::Live && diagnosis.command.empty(), "POSIX verdict");
+    const auto &segment = diagnosis.machineWide.segment;
+    check(segment && segment->size == 100 && segment->attached == 1 && !segment->object.id
+                  && segment->object.file == "/dev/shm" + name && segment->object.permissions
+                  && segment->object.permissions->mode == 0600,
+          "POSIX segment in the diagnosis");
+    checkOwnProcess(diagnosis, "in the POSIX diagnosis");
+    memory.unlock();
+    qshm::SystemSemaphore semaphore;
+    semaphore.setNativeKey(0x100, name + "-s", 3);
+    const auto &counter = semaphore.diagnosis().machineWide;
+    check(counter.semaphore && counter.semaphore->value == 3 && !counter.segment
+                  && counter.processes.size() == 1,
+          "POSIX semaphore in the diagnosis");
 }
 
 void checkSemaphore()
@@ -281,6 +316,7 @@ int main()
     checkThreads();
     checkOptions();
     checkDiagnosis();
+    checkPosixDiagnosis();
     checkSemaphore();
     checkCancelled();
     checkLog();

@@ -1,10 +1,11 @@
 # Run by scripts/build-qt68-programs, inside the folder with Qt 6.8: $(OUT)/NAME-qt and
-# $(OUT)/NAME-qshm for every program of this directory, and the example.
+# $(OUT)/NAME-qshm for every program of this directory, and the example. MORE: more flags for the
+# compiler and the linker.
 
 qt := $(shell pkg-config --cflags Qt6Core)
-flags := -std=c++17 -O2 -g1 -fPIC -Wall -Wextra -Werror -Iinclude -MMD -MP $(qt)
+flags := -std=c++17 -O2 -g1 -fPIC -Wall -Wextra -Werror -Iinclude -MMD -MP $(qt) $(MORE)
 # The loader and the libraries of the folder, by the path that it has outside.
-libraries := $(shell pkg-config --libs Qt6Core) -pthread -ldl \
+libraries := $(MORE) $(shell pkg-config --libs Qt6Core) -pthread -ldl \
   -Wl,--dynamic-linker=$(TRIXIE)/lib64/$(notdir $(shell ls /lib64/ld-linux-*.so.* /lib/ld-linux-*.so.* 2>/dev/null | head -n 1)) \
   -Wl,--disable-new-dtags -Wl,-rpath,$(TRIXIE)/usr/lib/$(shell gcc -print-multiarch)
 

@@ -6,6 +6,7 @@
 //   start_stop KEY hold     start, end cleanly when standard input ends
 //   start_stop KEY crash    start, and abort
 //   start_stop KEY inside   start, and be killed between lock() and unlock()
+//   start_stop KEY signal   a semaphore instead: open, acquire and release it
 //
 // Prints "number N", then "ended"; or "failed: ..." with status 2.
 
@@ -15,6 +16,7 @@
 #include "key_kind.h"
 
 #include <QSharedMemory>
+#include <QSystemSemaphore>
 
 #include <csignal>
 #include <cstdio>
@@ -28,10 +30,11 @@ static void say(const char *text)
     std::fflush(stdout);
 }
 
-static int fail(const char *what, const QSharedMemory &memory)
+template <typename Class>
+static int fail(const char *what, const Class &object)
 {
-    std::printf("failed: %s: error %d: %s\n", what, int(memory.error()),
-                qPrintable(memory.errorString()));
+    std::printf("failed: %s: error %d: %s\n", what, int(object.error()),
+                qPrintable(object.errorString()));
     std::fflush(stdout);
     return 2;
 }
@@ -43,16 +46,36 @@ static void waitForEndOfInput()
     }
 }
 
+static int useSemaphore(const QString &key)
+{
+    const auto semaphore = key_kind::semaphore(key, 1, QSystemSemaphore::Open);
+    if (semaphore->error() != QSystemSemaphore::NoError)
+        return fail("open", *semaphore);
+    if (!semaphore->acquire())
+        return fail("acquire", *semaphore);
+    say("number 0");
+    if (!semaphore->release())
+        return fail("release", *semaphore);
+    say("ended");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 3)
         return 64;
     const char *mode = argv[2];
+    if (!std::strcmp(mode, "signal"))
+        return useSemaphore(QString::fromLocal8Bit(argv[1]));
 
     QSharedMemory memory;
     key_kind::setKey(memory, QString::fromLocal8Bit(argv[1]));
-    if (!memory.create(int(sizeof(int))) && !memory.attach())
-        return fail("start", memory);
+    if (!memory.create(int(sizeof(int)))) {
+        if (memory.error() != QSharedMemory::AlreadyExists)
+            return fail("create", memory);
+        if (!memory.attach())
+            return fail("attach", memory);
+    }
 
     auto *count = static_cast<int *>(memory.data());
     if (!memory.lock())

@@ -1,24 +1,32 @@
 #!/bin/bash
-# Builds and runs Qt 5.15's own tests of QSharedMemory and QSystemSemaphore,
-# outside Qt's build system, on Qt's classes or on a replacement of them.
+# Builds and runs Qt's own tests of QSharedMemory and QSystemSemaphore, those of
+# Qt 5.15 or of Qt 6.8, outside Qt's build system, on Qt's classes or on a
+# replacement of them.
 #
 # The tests are not in this repository: they are fetched with "apt-get source".
+# Qt 6.8 is that of the folder that scripts/make-trixie makes: programs are built
+# in it, and run outside.
 set -uo pipefail
 
 usage() {
     cat <<'USAGE'
-usage: run-qt-suite.sh --qt 5 [options]
+usage: run-qt-suite.sh --qt 5|6.8 [options]
   --link "..."     what replaces the classes: objects and libraries, put before Qt's
   --preload FILE   what replaces the classes: a library to preload
-  --tests "a b"    of: qsharedmemory qsystemsemaphore (default: both)
+  --tests "a b"    of: qsharedmemory qsystemsemaphore (default: both), and qnativeipckey in 6.8
   --only "f g"     only these test functions, each in its own process
+  --not "f g"      without these test functions
   --unskip         takes out the two QSKIPs "unstable: QTBUG-25655" and "disabled"
   --uid N          runs the tests as this user (root only)
   --repeat N       runs N times, and says which functions are flaky
   --timeout S      seconds for a test program (default 300)
+  --programs DIR   where programs are kept: built if they are not there
+  --prepare        only fetches the sources and builds the programs
   --work DIR       where sources are kept and programs are built
-                   (default: target/qt-suite; other users must be able to reach it)
-As root the tests have private IPC, PID and mount namespaces; always an own TMPDIR.
+                   (default: target/qt-suite; other users must be able to reach it, and for
+                   6.8 it must be in this repository or in /tmp)
+As root the tests have private IPC, PID and mount namespaces, and a /dev/shm of their own;
+always an own TMPDIR.
 last line: passed=N failed=N skipped=N   (test functions; failed if it failed in any row or run)
 exit status: 0 no failures, 1 failures, 2 could not build or run, 3 no sources to be had
 USAGE
@@ -32,7 +40,7 @@ die() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 arguments=("$@")
-qt='' link='' preload='' tests='qsharedmemory qsystemsemaphore' only='' unskip=0 uid='' repeat=1 timeout=300
+qt='' link='' preload='' tests=default only='' not='' programs='' prepare=0 unskip=0 uid='' repeat=1 timeout=300
 work=$here/../../target/qt-suite
 while [ $# -gt 0 ]; do
     case $1 in
@@ -41,6 +49,9 @@ while [ $# -gt 0 ]; do
     --preload) preload=$2 && shift ;;
     --tests) tests=$2 && shift ;;
     --only) only=$2 && shift ;;
+    --not) not=$2 && shift ;;
+    --programs) programs=$2 && shift ;;
+    --prepare) prepare=1 ;;
     --unskip) unskip=1 ;;
     --uid) uid=$2 && shift ;;
     --repeat) repeat=$2 && shift ;;
@@ -50,20 +61,34 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ "$qt" = 5 ] || usage
+root=$(cd "$here/../.." && pwd)
+trixie=${QSHM_TRIXIE:-/var/cache/qshm-trixie}
+suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+helpers='qsharedmemory/producerconsumer qsystemsemaphore/acquirerelease'
+case $qt in
+5)
+    package=qtbase-opensource-src folder=tests/auto/corelib/kernel
+    [ "$tests" != default ] || tests='qsharedmemory qsystemsemaphore'
+    ;;
+6.8)
+    package=qt6-base folder=tests/auto/corelib/ipc suite=trixie
+    [ "$tests" != default ] || tests='qsharedmemory qsystemsemaphore qnativeipckey'
+    [ -e "$trixie/.qt-ready" ] || die 3 "no folder with Qt 6.8: scripts/make-trixie makes it"
+    ;;
+*) usage ;;
+esac
 mkdir -p "$work" || exit 2
 work=$(cd "$work" && pwd)
-sources=$work/sources
+sources=$work/sources-$qt
 
 # ------------------------------------------------------------------- sources
 # With apt lists of its own, so that the system's configuration neither matters
 # nor changes; the place to ask and the release are the system's.
 fetch() {
     [ ! -e "$sources/.done" ] || return 0
-    local keys=/usr/share/keyrings/debian-archive-keyring.gpg apt=$work/apt mirror suite archive
+    local keys=/usr/share/keyrings/debian-archive-keyring.gpg apt=$work/apt-$qt mirror archive
     mirror=$(sed -n 's/^URIs: //p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | grep -v security | head -1)
     [ -n "$mirror" ] || mirror=$(sed -nE 's/^deb (\[[^]]*\] )?([^ ]*).*/\2/p' /etc/apt/sources.list 2>/dev/null | head -1)
-    suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
     if [ -z "$mirror" ] || [ -z "$suite" ] || [ ! -e "$keys" ]; then
         die 3 "no Debian sources are configured"
     fi
@@ -73,14 +98,16 @@ fetch() {
         -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
         -o Acquire::Languages=none -o Acquire::IndexTargets::deb-src::Contents::DefaultEnabled=false)
     if ! apt-get "${options[@]}" update >"$apt/log" 2>&1 ||
-        ! (cd "$apt/sources" && apt-get "${options[@]}" source --download-only --tar-only qtbase-opensource-src) \
+        ! (cd "$apt/sources" && apt-get "${options[@]}" source --download-only --tar-only $package) \
             >>"$apt/log" 2>&1; then
         tail -3 "$apt/log" >&2
         die 3 "the sources of Qt's tests were not to be had"
     fi
-    archive=$(find "$apt/sources" -name 'qtbase-opensource-src_*.orig.tar.*' | sort | tail -1)
+    archive=$(find "$apt/sources" -name "${package}_*.orig.tar.*" | sort | tail -1)
+    # A private header of the test library, too, where it is there.
     tar -xf "$archive" -C "$sources" --strip-components=1 --wildcards \
-        '*/tests/auto/corelib/kernel/qsharedmemory*' '*/tests/auto/corelib/kernel/qsystemsemaphore*' ||
+        "*/$folder/*" '*/src/testlib/qcomparisontesthelper_p.h' 2>/dev/null ||
+        tar -xf "$archive" -C "$sources" --strip-components=1 --wildcards "*/$folder/*" ||
         die 3 "cannot unpack $archive"
     basename "$archive" >"$sources/.done"
     rm -rf "$apt"
@@ -90,26 +117,32 @@ fetch() {
 isolated=${QSHM_SUITE_ISOLATED:-0}
 if [ "$isolated" = 0 ]; then
     fetch
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$(id -u)" = 0 ] && [ $prepare = 0 ]; then
         QSHM_SUITE_ISOLATED=1 exec unshare --mount --ipc --pid --fork --kill-child --mount-proc \
             --propagation private bash "$here/$(basename "$0")" "${arguments[@]}"
     fi
-    echo "# not root: no private IPC namespace, only an own TMPDIR"
+    [ "$(id -u)" = 0 ] || echo "# not root: no private IPC namespace, only an own TMPDIR"
+else
+    mount -t tmpfs -o mode=1777 tmpfs /dev/shm || die 2 "no /dev/shm of its own"
 fi
 
 # --------------------------------------------------------------------- build
-triple=$(g++ -dumpmachine)
-headers=/usr/include/${triple/-pc-/-}/qt5
-version=$(sed -n 's/^#define QTCORE_VERSION_STR "\(.*\)"/\1/p' "$headers/QtCore/qtcoreversion.h")
-[ -n "$version" ] || die 2 "no headers of Qt 5 in $headers"
-build=$(mktemp -d "$work/build-XXXXXX")
+# What is built, and what a run makes of it.
+out=$(mktemp -d "$work/run-XXXXXX")
+trap 'rm -rf "$out"' EXIT
+build=${programs:-$out}
 mkdir -p "$build/shim/private" "$build/bin"
-chmod 755 "$build" "$build/bin"
-trap 'rm -rf "$build"' EXIT
+chmod 755 "$out" "$build" "$build/bin"
+build=$(cd "$build" && pwd)
 
-# The tests use one private function, which Debian's Qt does not export; the
-# public nativeKey() gives the same value.
-cat >"$build/shim/private/qsharedmemory_p.h" <<'SHIM'
+# The tests use private headers, which may not be there: what they need of them, made from what is
+# public.
+triple=$(g++ -dumpmachine)
+triple=${triple/-pc-/-}
+if [ "$qt" = 5 ]; then
+    headers=/usr/include/$triple/qt5 found=$headers moc=/usr/lib/qt5/bin/moc in=()
+    libraries=(-lQt5Test -lQt5Core -lrt)
+    cat >"$build/shim/private/qsharedmemory_p.h" <<'SHIM'
 #pragma once
 #include <QSharedMemory>
 struct QSharedMemoryPrivate {
@@ -117,34 +150,53 @@ struct QSharedMemoryPrivate {
     { QSharedMemory m; m.setKey(k); return m.nativeKey(); }
 };
 SHIM
+else
+    headers=/usr/include/$triple/qt6 found=$trixie$headers moc=/usr/lib/qt6/libexec/moc
+    in=("$root/scripts/in-trixie")
+    loader=$(cd "$trixie" && ls -d lib64/ld-linux-*.so.* lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
+    libraries=(-lQt6Test -lQt6Core -Xlinker --dynamic-linker="$trixie/$loader"
+        -Xlinker --disable-new-dtags -Xlinker -rpath="$trixie/usr/lib/$triple")
+    printf '#define QT_FEATURE_posix_shm 1\n#define QT_FEATURE_sysv_shm 1\n' \
+        >"$build/shim/private/qtcore-config_p.h"
+    mkdir -p "$build/shim/QtTest/private"
+    cp "$sources/src/testlib/qcomparisontesthelper_p.h" "$build/shim/QtTest/private/" 2>/dev/null
+fi
+version=$(sed -n 's/^#define QTCORE_VERSION_STR "\(.*\)"/\1/p' "$found"/QtCore/qtcoreversion.h "$found"/QtCore/qtcore-config.h 2>/dev/null | head -n 1)
+[ -n "$version" ] || die 2 "no headers of Qt $qt in $found"
 include=(-I"$build/shim" -I"$headers" -I"$headers/QtCore" -I"$headers/QtTest" -I"$build/bin")
 
 compile() { # source program [moc output]
     if [ -n "${3:-}" ]; then
-        /usr/lib/qt5/bin/moc -D__linux__ -DQT_CORE_LIB "${include[@]}" "$1" -o "$build/bin/$3" || return 1
+        "${in[@]}" "$moc" -D__linux__ -DQT_CORE_LIB "${include[@]}" "$1" -o "$build/bin/$3" || return 1
     fi
     # Several words each, as on a command line.
     # shellcheck disable=SC2086
-    g++ -std=c++17 -O1 -fPIC -pthread -w -DQT_CORE_LIB -DQT_TESTLIB_LIB "${include[@]}" \
-        "$1" -o "$build/bin/$2" $link -lQt5Test -lQt5Core -lrt
+    "${in[@]}" g++ -std=c++17 -O1 -fPIC -pthread -w -DQT_CORE_LIB -DQT_TESTLIB_LIB "${include[@]}" \
+        "$1" -o "$build/bin/$2" $link "${libraries[@]}"
 }
 
-cp -r "$sources/tests/auto/corelib/kernel" "$build/tests" || die 2 "no sources"
-if [ $unskip = 1 ]; then
-    sed -i -e '/QSKIP("This test is unstable: QTBUG-25655");/d' -e '/QSKIP("disabled");/d' \
-        "$build/tests/qsharedmemory/tst_qsharedmemory.cpp"
-fi
-for test in $tests; do
-    case $test in
-    qsharedmemory) helper=producerconsumer ;;
-    qsystemsemaphore) helper=acquirerelease ;;
-    *) usage ;;
-    esac
-    if ! compile "$build/tests/$test/$helper/main.cpp" ${helper}_helper ||
-        ! compile "$build/tests/$test/tst_$test.cpp" "tst_$test" "tst_$test.moc"; then
-        die 2 "tst_$test does not build"
+build_all() {
+    local test helper
+    cp -r "$sources/$folder" "$build/tests" || die 2 "no sources"
+    if [ $unskip = 1 ]; then
+        sed -i -e '/QSKIP("This test is unstable: QTBUG-25655");/d' -e '/QSKIP("disabled");/d' \
+            "$build/tests/qsharedmemory/tst_qsharedmemory.cpp"
     fi
-done
+    for test in $tests; do
+        [ -e "$build/tests/$test/tst_$test.cpp" ] || usage
+        for helper in $helpers; do
+            if [ "${helper%/*}" = "$test" ]; then
+                compile "$build/tests/$helper/main.cpp" "${helper#*/}_helper" ||
+                    die 2 "$helper does not build"
+            fi
+        done
+        compile "$build/tests/$test/tst_$test.cpp" "tst_$test" "tst_$test.moc" ||
+            die 2 "tst_$test does not build"
+    done
+    touch "$build/.built"
+}
+[ -e "$build/.built" ] || build_all
+[ $prepare = 0 ] || exit 0
 echo "# Qt $version, tests of $(cat "$sources/.done"), as ${uid:-$(id -u)}, replaced by: ${link:-${preload:-nothing}}"
 
 # ----------------------------------------------------------------------- run
@@ -152,17 +204,17 @@ as=()
 [ -z "$uid" ] || as=(setpriv --reuid "$uid" --regid "$uid" --clear-groups)
 
 fresh() { # a fresh TMPDIR and no IPC objects
-    run=$build/run.$RANDOM$RANDOM
+    run=$out/run.$RANDOM$RANDOM
     mkdir -m 700 "$run"
     [ -z "$uid" ] || chown "$uid:$uid" "$run"
-    [ "$isolated" = 0 ] || ipcrm --all
+    [ "$isolated" = 0 ] || { ipcrm --all && find /dev/shm -mindepth 1 -delete; }
 }
 
 execute() { # seconds program argument...
     local seconds=$1
     shift
     (cd "$build/bin" && ulimit -c 0 && timeout -k 5 "$seconds" "${as[@]}" env -u DISPLAY \
-        LC_ALL=C.UTF-8 HOME="$run" TMPDIR="$run" QTEST_DISABLE_STACK_DUMP=1 \
+        LC_ALL=C.UTF-8 HOME="$run" TMPDIR="$run" XDG_RUNTIME_DIR="$run" QTEST_DISABLE_STACK_DUMP=1 \
         QTEST_FUNCTION_TIMEOUT=150000 QT_LOGGING_TO_CONSOLE=1 PATH="$build/bin:/usr/bin:/bin" \
         ${preload:+"LD_PRELOAD=$preload"} "$@")
 }
@@ -170,7 +222,8 @@ execute() { # seconds program argument...
 left() { # what a program left behind
     [ "$isolated" = 1 ] || return 0
     echo "$(($(wc -l </proc/sysvipc/shm) - 1)) segments, $(($(wc -l </proc/sysvipc/sem) - 1)) semaphores," \
-        "$(find "$run" -type f -name 'qipc_*' | wc -l) key files"
+        "$(find "$run" -type f -not -name '.*' | wc -l) key files," \
+        "POSIX objects: $(find /dev/shm -mindepth 1 -not -name 'qshm-*' -printf '%f ' | grep . || echo none)"
 }
 
 origin() { # where the program takes the functions of the classes from
@@ -182,7 +235,7 @@ origin() { # where the program takes the functions of the classes from
         grep -v 16staticMetaObject | cut -d' ' -f1 | sort | uniq -c)
     echo "# $1: the classes come from: ${libraries:-the program itself}"
     # A preloaded library leaves some members to Qt.
-    if { [ -n "$link" ] && grep -q 'libQt5Core' <<<"$libraries"; } ||
+    if { [ -n "$link" ] && grep -q 'libQt[56]Core' <<<"$libraries"; } ||
         { [ -n "$preload" ] && ! grep -qF "$preload" <<<"$libraries"; }; then
         die 2 "the classes were not replaced"
     fi
@@ -209,7 +262,7 @@ tell() { # test function results-file
 }
 
 one() { # test: runs its program, then by themselves the functions that it did not reach
-    local program=tst_$1 all results=$build/$1.results function last status=- started=$SECONDS missing
+    local program=tst_$1 all results=$out/$1.results function last status=- started=$SECONDS missing
     fresh
     all=$(execute 60 "./$program" -functions 2>/dev/null | sed -n 's/()$//p')
     [ -n "$all" ] || die 2 "$program does not start"
@@ -217,7 +270,12 @@ one() { # test: runs its program, then by themselves the functions that it did n
     if [ -n "$only" ]; then
         all=$(grep -xF "$(tr ' ' '\n' <<<"$only")" <<<"$all")
     else
-        execute "$timeout" "./$program" -o "$run/.results,txt" -maxwarnings 0 >"$build/$1.log" 2>&1
+        local some=()
+        if [ -n "$not" ]; then
+            all=$(grep -vxF "$(tr ' ' '\n' <<<"$not")" <<<"$all")
+            mapfile -t some <<<"$all"
+        fi
+        execute "$timeout" "./$program" -o "$run/.results,txt" -maxwarnings 0 "${some[@]}" >"$out/$1.log" 2>&1
         status=$?
         cat "$run/.results" >>"$results"
         if ! grep -q '^Totals:' "$results"; then
@@ -233,7 +291,7 @@ one() { # test: runs its program, then by themselves the functions that it did n
     done)
     for function in $missing; do
         fresh
-        execute 160 "./$program" -o "$run/.results,txt" -maxwarnings 0 "$function" >"$build/$1.log" 2>&1
+        execute 160 "./$program" -o "$run/.results,txt" -maxwarnings 0 "$function" >"$out/$1.log" 2>&1
         status=$?
         grep -q '^Totals:' "$run/.results" ||
             echo "FAIL!  : tst_X::$function() did not end in order: exit status $status" >>"$results"

@@ -1,6 +1,7 @@
 //! qshm's own classes on the simulated machine: the guarantees G1 to G5 under every
 //! interleaving of two processes and under random ones of more, with kills.
 
+mod accounts;
 mod in_the_way;
 mod judge;
 mod many_processes;
@@ -116,5 +117,8 @@ fn scenario(name: &str, keys: Keys, users: &[User], behaviour: Behaviour) -> Sce
         scenario.world.plant_directory(RUNTIME, USER, USER, 0o700);
     }
     scenario.at_rest = clean(everybody(), next_start(keys), &[]);
+    if keys == Keys::Posix {
+        accounts::with_sum(&mut scenario, 1);
+    }
     scenario
 }

@@ -28,6 +28,8 @@ pub struct User {
     pub groups: Vec<u32>,
     /// For whom it acts: itself, or who called root.
     pub identity: Cred,
+    /// The pid that it has for itself, in a PID namespace of its own.
+    pub pid: Option<i32>,
 }
 
 impl User {
@@ -38,6 +40,7 @@ impl User {
             cred,
             groups: Vec::new(),
             identity: cred,
+            pid: None,
         }
     }
 

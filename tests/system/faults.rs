@@ -1,9 +1,12 @@
 //! Each system call failing in turn: a clear error or a retry; never a crash, a
 //! hang, or something that stays for good.
 
-use crate::support::trace::{Call, Traced, needs_strace};
+mod errors;
+
+use crate::support::trace::{Call, OF_POSIX, Traced, needs_strace};
 use crate::support::under_test;
-use crate::support::{Build, Finished, Segment, Semaphore, User, World, program};
+use crate::support::{Build, Finished, Segment, Semaphore, User, World, has_qt68, program};
+use errors::{NEEDED_FOR_KEY_FILES, NEEDED_TO_CLEAR_UP};
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
@@ -13,66 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// So many are enough to see what is wrong.
 const MOST_FAILURES: usize = 10;
 
-/// The errors that a call may return on some machine at some time.
-fn errors_of(call: &str) -> &'static [&'static str] {
-    match call {
-        "open" | "openat" | "openat2" => &["EACCES", "EMFILE", "ENOSPC", "EINTR", "EROFS"],
-        "flock" => &["EINTR", "ENOLCK", "ENOSYS"],
-        "fstat" | "newfstatat" | "stat" | "lstat" | "statx" => &["ENOMEM", "EACCES"],
-        "readlink" | "readlinkat" | "access" | "faccessat" | "faccessat2" => &["EACCES"],
-        "unlink" | "unlinkat" | "rmdir" => &["EACCES", "EROFS", "EBUSY"],
-        "mkdir" | "mkdirat" => &["EACCES", "ENOSPC", "EROFS"],
-        "fchmod" | "fchown" => &["EPERM", "EIO"],
-        "shmget" => &["EACCES", "ENOSPC", "ENOMEM", "EINVAL", "ENOSYS"],
-        "shmat" => &["EACCES", "ENOMEM", "EINVAL", "EIDRM"],
-        "semget" => &["EACCES", "ENOSPC", "ENOMEM", "ENOSYS"],
-        "shmctl" | "semctl" => &["EACCES", "EINVAL", "EIDRM", "EPERM"],
-        "semop" | "semtimedop" => &["EACCES", "EIDRM", "EINTR", "EINVAL", "ENOSPC", "ENOMEM"],
-        "setresuid" | "setresgid" => &["EPERM", "EAGAIN"],
-        "close" => &["EINTR", "EIO"],
-        "shmdt" | "prctl" | "fcntl" => &["EINVAL"],
-        "clock_nanosleep" | "nanosleep" => &["EINTR"],
-        other => panic!("which errors may {other} return?"),
-    }
+/// What a run came to in which something failed.
+enum Outcome {
+    Success,
+    /// What the object of a class of Qt's said: its code and text.
+    Failure {
+        semaphore: bool,
+        code: u32,
+        text: String,
+    },
 }
-
-/// Giving a semaphore back fails for one reason alone, that the semaphore is
-/// gone. An error without that leaves it taken for good, which no kernel does.
-/// (Semaphores that are really gone: hostile.rs.)
-fn cannot_fail(call: &Call) -> bool {
-    call.text.contains("sem_op=1,")
-}
-
-/// "It is gone", in answer to removing it: whoever hears that is done, and an
-/// injected one would leave the object for good.
-fn says_gone(call: &Call, error: &str, ever_after: bool) -> bool {
-    ["shmctl", "semctl"].contains(&call.name.as_str())
-        && ["EINVAL", "EIDRM"].contains(&error)
-        && (ever_after || call.text.contains("IPC_RMID"))
-}
-
-/// Calls whose failure keeps a start from clearing up after itself; the next
-/// clean run does it then.
-const NEEDED_TO_CLEAR_UP: &[&str] = &[
-    "unlink",
-    "unlinkat",
-    "shmctl",
-    "semctl",
-    "openat",
-    "flock",
-    "shmdt",
-    "setresuid",
-    "setresgid",
-    "newfstatat",
-    "fstat",
-    "close",
-    "shmget",
-    "semget",
-];
 
 /// A run in which something failed ended by itself: with success, or with a
 /// status of its own and a text that says what.
-fn clear(finished: &Finished, hung: bool) -> Result<bool, String> {
+fn clear(finished: &Finished, hung: bool) -> Result<Outcome, String> {
     if hung {
         return Err(format!("hung: {finished:?}"));
     }
@@ -80,28 +37,29 @@ fn clear(finished: &Finished, hung: bool) -> Result<bool, String> {
         return Err(format!("died of signal {signal}: {finished:?}"));
     }
     if finished.status.success() {
-        return Ok(true);
+        return Ok(Outcome::Success);
     }
-    let says = finished.lines.iter().any(|line| {
-        let code = line
-            .split("error ")
-            .nth(1)
-            .and_then(|rest| rest.split(':').next());
-        let text = line.rsplit(": ").next().unwrap_or_default();
-        line.starts_with("failed: ") && code.is_some_and(|code| code != "0") && !text.is_empty()
+    // "failed: CALL: error CODE: TEXT"
+    let failure = finished.lines.iter().find_map(|line| {
+        let (call, error) = line.strip_prefix("failed: ")?.split_once(": error ")?;
+        let (code, text) = error.split_once(": ")?;
+        Some(Outcome::Failure {
+            semaphore: ["open", "acquire", "release"].contains(&call),
+            code: code.parse().ok()?,
+            text: text.to_owned(),
+        })
     });
-    if says {
-        Ok(false)
-    } else {
-        Err(format!("failed without a clear word: {finished:?}"))
-    }
+    failure.ok_or_else(|| format!("failed without a clear word: {finished:?}"))
 }
 
 /// The objects and files that are there.
 type There = (Vec<Segment>, Vec<Semaphore>, Vec<String>);
 
 fn there(world: &World) -> There {
-    (world.segments(), world.semaphores(), world.left_files())
+    let mut files = world.left_files();
+    files.extend(world.left_objects());
+    files.extend(world.runtime_files());
+    (world.segments(), world.semaphores(), files)
 }
 
 struct Fault<'a> {
@@ -121,10 +79,22 @@ impl Fault<'_> {
         running.close_stdin();
         let hung = running.wait_within(PATIENCE).is_none();
         let finished = running.finish(PATIENCE);
-        let succeeded = clear(&finished, hung)?;
-        let helpless = self.ever_after || NEEDED_TO_CLEAR_UP.contains(&self.call.name.as_str());
-        if there(world) != *before && !succeeded && !helpless {
-            return Err(format!("left behind by a failed run: {}", world.state()));
+        let outcome = clear(&finished, hung)?;
+        if let Outcome::Failure {
+            semaphore,
+            code,
+            text,
+        } = &outcome
+        {
+            if errors::is_borne(self.call, self.error) {
+                return Err(format!("could have been borne: {code}: {text}"));
+            }
+            if !errors::is_qts(self.call, self.error, *semaphore, *code, text) {
+                return Err(format!("not what Qt says then: {code}: {text}"));
+            }
+            if there(world) != *before && !self.is_helpless(program) {
+                return Err(format!("left behind by a failed run: {}", world.state()));
+            }
         }
         let next = program.alone().start().finish(PATIENCE);
         if next.lines != ["number 0", "ended"] || !next.status.success() {
@@ -134,6 +104,15 @@ impl Fault<'_> {
             return Err(format!("left behind by the next run: {}", world.state()));
         }
         Ok(())
+    }
+
+    /// Whether a run may leave something for the next one to clear: it can't when it tries.
+    fn is_helpless(&self, program: &Traced) -> bool {
+        let is_posix = program.args.iter().any(|arg| arg.starts_with("posix:"));
+        let name = self.call.name.as_str();
+        self.ever_after
+            || NEEDED_TO_CLEAR_UP.contains(&name)
+            || !is_posix && NEEDED_FOR_KEY_FILES.contains(&name)
     }
 
     fn name(&self) -> String {
@@ -146,14 +125,16 @@ impl Fault<'_> {
 fn faults(calls: &[Call]) -> Vec<Fault<'_>> {
     let mut faults = Vec::new();
     let mut met: Vec<&str> = Vec::new();
-    for call in calls.iter().filter(|call| !cannot_fail(call)) {
-        let first = !met.contains(&call.name.as_str());
-        met.push(&call.name);
-        for error in errors_of(&call.name) {
+    for call in calls {
+        let errors = errors::of(call);
+        let first = !errors.is_empty() && !met.contains(&call.name.as_str());
+        if first {
+            met.push(&call.name);
+        }
+        for error in errors {
             for ever_after in [false, true] {
-                // A call that is always interrupted is no kernel's.
-                let possible = !ever_after || first && *error != "EINTR";
-                if possible && !says_gone(call, error, ever_after) {
+                let possible = !ever_after || first && errors::may_last(call, error);
+                if possible && !errors::says_gone(call, error, ever_after) {
                     faults.push(Fault {
                         call,
                         error,
@@ -166,25 +147,68 @@ fn faults(calls: &[Call]) -> Vec<Fault<'_>> {
     faults
 }
 
+/// What is run, and as whom.
+#[derive(Clone, Copy)]
+struct Subject {
+    build: Build,
+    key: &'static str,
+    /// Of `start_stop`.
+    mode: &'static str,
+    user: User,
+    /// Only each so-manieth fault is tried, others each time; all with `QSHM_SOAK`.
+    share: usize,
+}
+
+const fn system_v(build: Build, user: User) -> Subject {
+    Subject {
+        build,
+        key: "faults",
+        mode: "once",
+        user,
+        share: 1,
+    }
+}
+
 /// `prepare` makes what the program meets.
-fn check(build: Build, user: User, prepare: impl Fn(&World)) {
+fn check(subject: Subject, prepare: impl Fn(&World)) {
     let Some(world) = World::new() else { return };
     if !needs_strace() {
         return;
     }
     prepare(&world);
     let mut before = there(&world);
+    let build = subject.build;
+    let start_stop = program("start_stop", build);
     let program = Traced {
         world: &world,
-        program: program("start_stop", build),
+        // With a runtime directory, for the keys that are there.
+        program: "/usr/bin/env".into(),
         preload: build.preload(),
-        args: vec!["faults".to_owned(), "once".to_owned()],
-        user,
-        more: &[],
+        args: vec![
+            format!("XDG_RUNTIME_DIR={}", world.runtime(subject.user).display()),
+            start_stop.display().to_string(),
+            subject.key.to_owned(),
+            subject.mode.to_owned(),
+        ],
+        user: subject.user,
+        more: OF_POSIX,
     };
     let calls = program.record();
     assert_eq!(there(&world), before, "left without any fault");
-    let faults = faults(&calls);
+    let mut faults = faults(&calls);
+    let all = faults.len();
+    if subject.share > 1 && under_test::soak_seconds().is_none() {
+        let first = under_test::seed() as usize % subject.share;
+        println!(
+            "only from {first} on every {}th: QSHM_SEED={first} repeats it",
+            subject.share
+        );
+        faults = faults
+            .into_iter()
+            .skip(first)
+            .step_by(subject.share)
+            .collect();
+    }
     let mut failures = Vec::new();
     for fault in &faults {
         if let Err(why) = fault.check(&program, &before) {
@@ -198,29 +222,84 @@ fn check(build: Build, user: User, prepare: impl Fn(&World)) {
             break;
         }
     }
-    println!("{} faults, {} not borne", faults.len(), failures.len());
+    println!(
+        "{} faults of {all}, {} not borne",
+        faults.len(),
+        failures.len()
+    );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
 fn each_call_fails_in_turn_for_a_user() {
-    check(under_test::qt6(), User::ALICE, |_| {});
+    check(system_v(under_test::qt6(), User::ALICE), |_| {});
 }
 
 #[test]
 fn each_call_fails_in_turn_for_root_by_sudo() {
-    check(under_test::qt5(), User::SUDO_ALICE, |_| {});
+    check(system_v(under_test::qt5(), User::SUDO_ALICE), |_| {});
 }
 
 /// Root's leftover, of a program with Qt, is in the way: the start makes the
 /// place aside as well, and its end removes it.
 #[test]
 fn each_call_fails_in_turn_while_stepping_aside() {
-    check(under_test::qt5(), User::ALICE, |world| {
-        let crash = world
-            .launch("start_stop", Build::QT5)
-            .args(["faults", "crash"])
-            .run();
-        assert!(!crash.status.success(), "{crash:?}");
+    check(system_v(under_test::qt5(), User::ALICE), |world| {
+        leave(world, Build::QT5, "faults");
     });
+}
+
+/// What a crash of root's leaves, with Qt's own classes.
+fn leave(world: &World, build: Build, key: &str) {
+    let crash = world.launch("start_stop", build).args([key, "crash"]).run();
+    assert!(!crash.status.success(), "{crash:?}");
+}
+
+/// With a key of Qt 6.6 and later, if there is one.
+fn check_68(key: &'static str, mode: &'static str, user: User, prepare: impl Fn(&World)) {
+    if has_qt68() {
+        let build = under_test::qt68();
+        let subject = Subject {
+            build,
+            key,
+            mode,
+            user,
+            share: 4,
+        };
+        check(subject, prepare);
+    }
+}
+
+const POSIX: &str = "posix:faults";
+
+#[test]
+fn each_call_fails_in_turn_posix() {
+    check_68(POSIX, "once", User::ALICE, |_| {});
+}
+
+#[test]
+fn each_call_fails_in_turn_posix_for_root_by_sudo() {
+    check_68(POSIX, "once", User::SUDO_ALICE, |_| {});
+}
+
+#[test]
+fn each_call_fails_in_turn_posix_while_stepping_aside() {
+    check_68(POSIX, "once", User::ALICE, |world| {
+        leave(world, Build::QT68, POSIX);
+    });
+}
+
+#[test]
+fn each_call_fails_in_turn_posix_semaphore() {
+    check_68(POSIX, "signal", User::ALICE, |_| {});
+}
+
+#[test]
+fn each_call_fails_in_turn_native_system_v() {
+    check_68("systemv:faults", "once", User::ALICE, |_| {});
+}
+
+#[test]
+fn each_call_fails_in_turn_native_system_v_semaphore() {
+    check_68("systemv:faults", "signal", User::ALICE, |_| {});
 }

@@ -16,6 +16,7 @@ mod support;
 
 mod calls;
 mod demo_cases;
+mod diagnosis;
 mod faults;
 mod field_uses;
 mod hostile;

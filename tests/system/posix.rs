@@ -121,6 +121,21 @@ fn who_is_killed_inside_the_lock_gives_it_back() {
     world.assert_clean();
 }
 
+/// Some programs remove the segment by themselves, as they have to with Qt.
+#[test]
+fn who_removes_the_segment_alone_leaves_no_semaphore_of_a_crash() {
+    let Some(world) = world() else { return };
+    let mut a = ours(&world, User::ALICE);
+    assert_eq!(a.ask("create 4"), "ok");
+    assert_eq!(a.ask("lock"), "ok");
+    a.kill_and_wait();
+    let mut b = ours(&world, User::ALICE);
+    assert_eq!(b.ask("create 4"), "ok");
+    fs::remove_file(object("peers")).expect("the segment");
+    quit(b);
+    world.assert_clean();
+}
+
 /// A segment that only processes of Qt have mapped, which hold no lock of ours: of the same user,
 /// and of root, into whose maps a user may not look.
 #[test]

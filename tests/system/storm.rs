@@ -6,7 +6,7 @@
 //! `QSHM_SEED` repeats one.
 
 use crate::support::under_test::{self, seed, soak_seconds};
-use crate::support::{Build, World, has_qt68};
+use crate::support::{Build, User, World, has_qt68};
 use std::time::Duration;
 
 /// One way to run `storm` or `churn`: the program, its size, and who is in it.
@@ -61,7 +61,7 @@ impl Storm {
         let mut launch = world
             .launch(self.program, build)
             .env("QSHM_TEST_KIND", kind)
-            .env("XDG_RUNTIME_DIR", world.runtime())
+            .env("XDG_RUNTIME_DIR", world.runtime(User::Root))
             .arg(self.size)
             .arg(format!("seed={}", seed()))
             .arg(format!("kill={}", u8::from(self.kill)))

@@ -12,6 +12,7 @@ use super::{hex, text};
 struct Key<'a> {
     key: &'a str,
     qt: &'a str,
+    error: Option<&'static str>,
     system_v: SystemV,
     posix: Option<Posix<'a>>,
 }
@@ -35,8 +36,9 @@ struct Posix<'a> {
 
 /// `qshm key --json`.
 pub fn key(key: &str, qt: &str, keys: &NativeKeys) -> String {
-    // Where Qt says KeyError there is no file.
+    // Where Qt says KeyError there is no file, but a native key all the same.
     let usable = !keys.too_long;
+    let error = (!usable || key.is_empty()).then_some("KeyError");
     let name = |file: &Path| {
         let name = file.file_name().filter(|_| usable);
         name.unwrap_or_default().to_string_lossy().into_owned()
@@ -45,6 +47,7 @@ pub fn key(key: &str, qt: &str, keys: &NativeKeys) -> String {
     text(&Key {
         key,
         qt,
+        error,
         system_v: SystemV {
             native_key: keys.segment_file.to_string_lossy().into_owned(),
             shm_file: name(&keys.segment_file),

@@ -193,3 +193,44 @@ fn collect(value: &serde_json::Value, fields: &mut Vec<String>) {
         _ => {}
     }
 }
+
+/// The usage in the man pages is that of the command line.
+#[test]
+fn man_pages_say_how_it_is_called() {
+    let folder = std::env::temp_dir().join(format!("qshm-man-{}", std::process::id()));
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_qshm-generate"))
+        .arg(&folder)
+        .status();
+    assert!(made.unwrap().success());
+    let page = |name: &str| {
+        let text = std::fs::read_to_string(folder.join("man").join(name)).unwrap();
+        let synopsis = text.split_once(".SH SYNOPSIS\n").unwrap().1;
+        let line = synopsis.lines().next().unwrap();
+        let plain = ["\\fB", "\\fI", "\\fR"].into_iter();
+        let plain = plain.fold(line.to_owned(), |line, font| line.replace(font, ""));
+        assert!(text.contains(concat!("\"qshm ", env!("CARGO_PKG_VERSION"), "\"")));
+        plain.replace("\\-", "-")
+    };
+    let pages = [
+        ("qshm.1", "qshm [-h|--help] [-V|--version] COMMAND"),
+        (
+            "qshm-repair.1",
+            "qshm repair [-n|--dry-run] [-y|--yes] [-h|--help] [KEY ...]",
+        ),
+        (
+            "qshm-run.1",
+            "qshm run [-q|--quiet] [-h|--help] PROGRAM ...",
+        ),
+        (
+            "qshm-key.1",
+            "qshm key [--qt VERSION] [--tmpdir DIR] [--json] [-h|--help] KEY",
+        ),
+        (
+            "qshm-status.1",
+            "qshm status [--json] [--watch [SECONDS]] [-h|--help]",
+        ),
+    ];
+    let found = pages.map(|(name, _)| page(name));
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(found, pages.map(|(_, usage)| usage));
+}

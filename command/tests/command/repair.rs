@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use crate::bench::{Bench, TEMP, code, text};
 use crate::support::planted;
 use crate::support::under_test::{seed, soak_seconds};
-use crate::support::{Build, Launch, User};
+use crate::support::{Build, Launch, User, has_qt68};
 use std::path::Path;
 use std::time::Duration;
 
@@ -171,39 +171,122 @@ fn nobody_is_asked_where_nobody_is() {
 #[test]
 fn races_with_starting_applications_lose_nothing() {
     for build in [Build::QSHM5, Build::QSHM6] {
-        let Some(bench) = Bench::new() else { return };
-        let seconds = soak_seconds().map(|all| all / 2);
-        let mut launch = bench
-            .world
-            .launch("storm", build)
-            .env("TMPDIR", TEMP)
-            .arg("rounds=40")
-            .arg(format!("seed={}", seed()))
-            .args(["kill=1", "users=1"]);
-        if let Some(seconds) = seconds {
-            launch = launch.arg(format!("seconds={seconds}"));
-        }
-        let mut storm = launch.start();
-        let mut repairs = 0;
-        let deadline = std::time::Instant::now() + Duration::from_secs(seconds.unwrap_or(0) + 240);
-        while storm.wait_within(Duration::ZERO).is_none() {
-            // Two at once, as root and as one of the users.
-            let root = bench.command(User::Root, &["repair", "--yes"]).start();
-            let alice = bench.command(User::ALICE, &["repair", "--yes"]).start();
-            for repair in [root, alice] {
-                let done = repair.finish(crate::support::DEADLINE);
-                assert!(matches!(done.status.code(), Some(0 | 1)), "{done:#?}");
-                repairs += 1;
-            }
-            assert!(
-                std::time::Instant::now() < deadline,
-                "the storm does not end"
-            );
-        }
-        let finished = storm.finish(crate::support::DEADLINE).ok();
-        crate::support::say(&format!("{} repairs, {:?}", repairs, finished.lines.last()));
-        assert!(repairs > 2);
-        bench.qshm(User::Root, &["repair", "--yes"]);
-        assert!(bench.world.segments().is_empty(), "{}", bench.world.state());
+        repair_against_the_storm(build, "", "rounds=40", "Logic");
     }
+}
+
+/// The same with POSIX keys.
+#[test]
+fn races_with_posix_keys_lose_nothing() {
+    if has_qt68() {
+        repair_against_the_storm(Build::QSHM68, "posix:", "rounds=25", "posix:/storm");
+    }
+}
+
+/// `kind` is what the storm's keys begin with, and `key` is one to be named to repair.
+fn repair_against_the_storm(build: Build, kind: &str, rounds: &str, key: &str) {
+    let Some(bench) = Bench::new() else { return };
+    let seconds = soak_seconds().map(|all| all / 3);
+    let mut launch = bench
+        .world
+        .launch("storm", build)
+        .env("TMPDIR", TEMP)
+        .env("QSHM_TEST_KIND", kind)
+        .arg(rounds)
+        .arg(format!("seed={}", seed()))
+        .args(["kill=1", "users=1"]);
+    if let Some(seconds) = seconds {
+        launch = launch.arg(format!("seconds={seconds}"));
+    }
+    let mut storm = launch.start();
+    let mut repairs = 0;
+    let deadline = std::time::Instant::now() + Duration::from_secs(seconds.unwrap_or(0) + 240);
+    while storm.wait_within(Duration::ZERO).is_none() {
+        // Two at once, as root and as one of the users; named, and by itself.
+        let root = bench.command(User::Root, &["repair", "--yes", key]).start();
+        let alice = bench.command(User::ALICE, &["repair", "--yes"]).start();
+        for repair in [root, alice] {
+            let done = repair.finish(crate::support::DEADLINE);
+            assert!(matches!(done.status.code(), Some(0 | 1)), "{done:#?}");
+            repairs += 1;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the storm does not end"
+        );
+    }
+    let finished = storm.finish(crate::support::DEADLINE).ok();
+    crate::support::say(&format!("{} repairs, {:?}", repairs, finished.lines.last()));
+    assert!(repairs > 2);
+    bench.qshm(User::Root, &["repair", "--yes", key]);
+    bench.qshm(User::Root, &["repair", "--yes"]);
+    assert!(bench.world.segments().is_empty(), "{}", bench.world.state());
+    let objects = bench.world.objects();
+    assert!(objects.is_empty(), "{objects:?}");
+}
+
+/// Processes with Qt alone, which hold no lock of ours, and others with qshm: who has a POSIX
+/// segment keeps it, and whoever comes finds it.
+#[test]
+fn nobody_loses_a_posix_segment_that_qt_made() {
+    let Some(bench) = has_qt68().then(Bench::new).flatten() else {
+        return;
+    };
+    let start = |build: Build| {
+        let mut running = bench.holder(build, User::ALICE).start();
+        assert_eq!(running.ask("key posix:Logic"), "/Logic");
+        running
+    };
+    let ended = bench.world.base().join("ended");
+    let script = "while ! [ -e \"$1\" ]; do \"$0\" repair --yes posix:/Logic; done";
+    let looping = |user| {
+        Launch::new(Path::new("/bin/sh"), Path::new(TEMP))
+            .user(user)
+            .args(["-c", script, env!("CARGO_BIN_EXE_qshm")])
+            .arg(&ended)
+            .start()
+    };
+    let repairs = [looping(User::Root), looping(User::ALICE)];
+    let deadline =
+        soak_seconds().map(|all| std::time::Instant::now() + Duration::from_secs(all / 3));
+    let mut rounds = 0;
+    while rounds < 25 || deadline.is_some_and(|end| std::time::Instant::now() < end) {
+        rounds += 1;
+        let second = if rounds % 2 == 0 {
+            Build::QT68
+        } else {
+            Build::QSHM68
+        };
+        let (mut first, mut second) = (start(Build::QT68), start(second));
+        // What the last round left is there, or is gone by now.
+        let mut attempts = 0;
+        while first.ask("create 4") != "ok" && first.ask("attach") != "ok" {
+            attempts += 1;
+            assert!(attempts < 100, "neither made nor attached");
+        }
+        assert_eq!(first.ask(&format!("put {rounds}")), "ok");
+        assert_eq!(
+            second.ask("attach"),
+            "ok",
+            "{rounds}: {}",
+            bench.world.state()
+        );
+        assert_eq!(second.ask("get"), rounds.to_string());
+        assert_eq!(second.ask("lock"), "ok");
+        assert_eq!(second.ask("unlock"), "ok");
+        for mut one in [first, second] {
+            one.say("quit");
+            one.finish(crate::support::DEADLINE).ok();
+        }
+    }
+    std::fs::write(&ended, "").unwrap();
+    let done = repairs.map(|repair| repair.finish(crate::support::DEADLINE));
+    assert!(done.iter().all(|loops| loops.status.code().is_some()));
+    let lines = done.iter().flat_map(|loops| &loops.lines);
+    let removed = lines.filter(|line| line.contains("removed segment"));
+    let removed = removed.count();
+    crate::support::say(&format!("{removed} leftovers removed in {rounds} rounds"));
+    assert!(removed > 0);
+    bench.qshm(User::Root, &["repair", "--yes", "posix:/Logic"]);
+    assert!(bench.world.objects().is_empty(), "{}", bench.world.state());
 }

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Told;
-use crate::diagnosis::machine::{DirectoryKind, Machine};
+use super::{Hindrance, Told, advice};
+use crate::diagnosis::machine::{DirectoryKind, Machine, process};
+use crate::diagnosis::sentences;
 use crate::diagnosis::words::{quoted, user, who};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{ProcessRow, Variable};
-use crate::kernel::{Kernel as _, Linux, Process};
+use crate::kernel::{Kernel as _, Linux};
 use crate::key::{self, Key};
 
 /// Tells them. `found`: there are objects of the key.
@@ -26,13 +27,13 @@ fn tell_key(key: &str, told: &mut Told) {
     let names = Key::new(key.as_bytes(), Path::new("/"));
     if names.is_empty() {
         told.say("An empty key leads nowhere: Qt says KeyError.");
-        told.barred = true;
+        told.hinder(Hindrance::Barred);
     } else if !key.contains('/') && key::name_too_long(&names.segment_file()) {
         told.say(
             "The key has so many letters that the name of its key file is longer than a file name \
              can be (255 bytes): Qt says KeyError.",
         );
-        told.barred = true;
+        told.hinder(Hindrance::Barred);
     }
 }
 
@@ -59,7 +60,9 @@ fn tell_limits(machine: &Machine, found: bool, told: &mut Told) {
         told.advise(format!(
             "see who made them: ipcs -a; or raise the limit: sudo sysctl {setting}"
         ));
-        told.barred |= !found;
+        if !found {
+            told.hinder(Hindrance::Barred);
+        }
     };
     reached(
         segments,
@@ -93,15 +96,13 @@ fn tell_limits(machine: &Machine, found: bool, told: &mut Told) {
 
 /// Who stopped in the middle of create, attach or detach keeps the others out.
 fn tell_stopped(machine: &Machine, key: &str, told: &mut Told) {
-    for file in machine.files_of(key) {
+    let files = machine.files_of(key).chain(machine.posix_files_of(key));
+    for file in files {
         if let Some(row) = machine.stopped_in_lifecycle(file) {
-            told.say(format!(
-                "{} holds the lock of {} and is stopped, not dead: create(), attach() and \
-                 detach() of the others fail as busy until it goes on.",
-                name(row),
-                file.path.display()
-            ));
-            told.advise(format!("kill -CONT {}", row.pid));
+            let stopped = process(row);
+            told.say(sentences::keeps_out(&stopped, &file.path) + ".");
+            told.advise(advice::go_on(machine, &stopped));
+            told.hinder(Hindrance::KeepsOut);
         }
     }
 }
@@ -134,7 +135,7 @@ fn tell_unusable_directory(machine: &Machine, key: &str, told: &mut Told) {
             directory.display(),
             errno.desc()
         ));
-        told.barred = true;
+        told.hinder(Hindrance::Barred);
     }
 }
 
@@ -231,9 +232,5 @@ fn tell_namespaces(machine: &Machine, key: &str, told: &mut Told) {
 }
 
 fn name(row: &ProcessRow) -> String {
-    who(&[Process {
-        pid: row.pid,
-        uid: row.uid,
-        program: row.program.clone(),
-    }])
+    who(&[process(row)])
 }

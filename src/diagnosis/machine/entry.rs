@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::directories::DirectoryKind;
 use super::guess::KeyGuess;
-use crate::kernel::{FileKind, IpcId, IpcKey, IpcPerm, Process};
-use crate::trouble::FileFault;
+use crate::diagnosis::objects::{FileFound, SegmentFound, SemaphoreFound, State, Users};
+use crate::kernel::{IpcId, IpcPerm};
 
 /// Which kind of objects an entry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,112 +37,6 @@ impl fmt::Display for QtVersions {
             QtVersions::Hashed => "5.0-5.8",
             QtVersions::Native(_) | QtVersions::Posix => "6.6+",
         })
-    }
-}
-
-/// A segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentFound {
-    /// Its `key_t`; `None`: a POSIX one.
-    pub key: Option<IpcKey>,
-    /// Its id; `None`: a POSIX one.
-    pub id: Option<IpcId>,
-    /// The file of a POSIX one.
-    pub file: Option<PathBuf>,
-    /// Owner and mode.
-    pub perm: IpcPerm,
-    /// In bytes.
-    pub size: u64,
-    /// Attachments; of a POSIX one, the processes that were seen to have it.
-    pub attached: u64,
-    /// Who attached or detached last; `None`: not known.
-    pub last_pid: Option<i32>,
-    /// When it was made or given to somebody, in seconds since 1970.
-    pub changed: i64,
-    /// Removed already, and kept by the kernel until its last process detaches.
-    pub removed: bool,
-}
-
-/// A semaphore.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SemaphoreFound {
-    /// Its `key_t`; `None`: a POSIX one.
-    pub key: Option<IpcKey>,
-    /// Its id; `None`: a POSIX one.
-    pub id: Option<IpcId>,
-    /// The file of a POSIX one.
-    pub file: Option<PathBuf>,
-    /// Owner and mode.
-    pub perm: IpcPerm,
-    /// Its value, where it may be read: 1 is a free lock.
-    pub value: Option<i32>,
-    /// Who changed it last, where that may be read and the process can be seen.
-    pub last_pid: Option<i32>,
-    /// How many wait, where that may be read.
-    pub waiting: Option<i32>,
-    /// When it was made, in seconds since 1970.
-    pub changed: i64,
-    /// The living process that is inside the lock, where that may be known.
-    pub holder: Option<Holder>,
-}
-
-/// Who is between `lock()` and `unlock()`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// The process.
-    pub process: Process,
-    /// Whether it is stopped, so that it gives nothing back until it goes on.
-    pub stopped: bool,
-}
-
-/// A key file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileFound {
-    /// Its path.
-    pub path: PathBuf,
-    /// Its owner.
-    pub uid: u32,
-    /// Its group.
-    pub gid: u32,
-    /// Its permission bits.
-    pub mode: u32,
-    /// What it is.
-    pub kind: FileKind,
-    /// When it was made, or changed last, in seconds since 1970.
-    pub born: i64,
-    /// Unlinked already; processes still have it open.
-    pub deleted: bool,
-    /// A symbolic link whose end can't be reached: the one thing that Qt makes no key of.
-    pub leads_nowhere: bool,
-    /// What is wrong with it, if it can't serve as a key file.
-    pub(crate) fault: Option<FileFault>,
-}
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// A process is attached.
-    Live,
-    /// Nobody is attached: what a crash left.
-    Leftover,
-    /// A semaphore, and no segment.
-    SemaphoreAlone,
-    /// Key files that lead to nothing.
-    FileAlone,
-    /// Perhaps nobody uses it; who could is hidden from us.
-    Unclear,
-}
-
-impl State {
-    /// The word for programs, which stays as it is.
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Live => "live",
-            State::Leftover => "leftover",
-            State::SemaphoreAlone => "semaphore-without-segment",
-            State::FileAlone => "key-file-without-object",
-            State::Unclear => "unclear",
-        }
     }
 }
 
@@ -180,17 +74,6 @@ pub enum Remedy {
     IfNamed,
     /// Leave it.
     InDoubt(Doubt),
-}
-
-/// The processes that have an entry's objects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Users {
-    /// Those that were seen, and whether each is stopped.
-    pub seen: Vec<(Process, bool)>,
-    /// How many attachments belong to processes that may not be seen.
-    pub hidden: u64,
-    /// Versions of the Qt that they have loaded.
-    pub qt: Vec<String>,
 }
 
 /// A segment and its semaphore, or what there is of them.
@@ -248,11 +131,11 @@ impl Entry {
 
     /// Owner and mode of the segment, else of the semaphore, else of the key file.
     pub fn owner(&self) -> Option<(u32, u32)> {
-        let of = |perm: &IpcPerm| (perm.uid, perm.mode);
+        let of = |perm: Option<IpcPerm>| perm.map(|perm| (perm.uid, perm.mode));
         self.segment
             .as_ref()
-            .map(|segment| of(&segment.perm))
-            .or_else(|| self.semaphore.as_ref().map(|semaphore| of(&semaphore.perm)))
+            .and_then(|segment| of(segment.perm))
+            .or_else(|| self.semaphore.as_ref().and_then(|found| of(found.perm)))
             .or_else(|| self.files.first().map(|file| (file.uid, file.mode)))
     }
 
@@ -260,8 +143,8 @@ impl Entry {
     pub fn since(&self) -> Option<i64> {
         self.segment
             .as_ref()
-            .map(|segment| segment.changed)
-            .or_else(|| self.semaphore.as_ref().map(|semaphore| semaphore.changed))
+            .and_then(|segment| segment.changed)
+            .or_else(|| self.semaphore.as_ref().and_then(|found| found.changed))
             .or_else(|| self.files.iter().map(|file| file.born).min())
     }
 

@@ -1,9 +1,11 @@
 //! What an entry is, whether it is in the viewer's way, and what there is to do about it.
 
 use super::directories::DirectoryKind;
-use super::entry::{Doubt, Entry, FileFound, Remedy, SemaphoreFound, State};
+use super::entry::{Doubt, Entry, Remedy};
 use super::{Machine, Viewer};
-use crate::access::grants;
+use crate::access::{grants, may_remove};
+use crate::diagnosis::objects::{FileFound, SemaphoreFound, State};
+use crate::identity::Identity;
 use crate::kernel::{IpcPerm, Kernel as _, Linux};
 use crate::key;
 use crate::options::{self, Leftover, OptionsUpdate};
@@ -14,13 +16,14 @@ const YOUNG: i64 = 60;
 
 impl Viewer {
     /// Whether programs that the viewer starts may use an object.
-    pub(super) fn may_use(&self, perm: &IpcPerm) -> bool {
-        self.identity.uid == 0 || grants(perm, self.identity.uid, self.identity.gid, 0o6)
+    pub(super) fn may_use(&self, perm: Option<&IpcPerm>) -> bool {
+        let Identity { uid, gid, .. } = self.identity;
+        uid == 0 || perm.is_some_and(|perm| grants(perm, uid, gid, 0o6))
     }
 
     /// Whether this process may remove an object.
-    pub(super) fn may_remove(&self, perm: &IpcPerm) -> bool {
-        self.is_root() || [perm.uid, perm.cuid].contains(&self.euid)
+    pub(super) fn may_remove(&self, perm: Option<&IpcPerm>) -> bool {
+        self.is_root() || perm.is_some_and(|perm| may_remove(perm, self.euid))
     }
 
     /// Whether programs that the viewer starts may open a key file.
@@ -39,7 +42,8 @@ impl Viewer {
 
 /// Judges a System V entry whose objects, files and users are known.
 pub(super) fn judge(machine: &Machine, entry: &mut Entry) {
-    entry.state = state(entry);
+    let (segment, semaphore) = (entry.segment.as_ref(), entry.semaphore.as_ref());
+    entry.state = State::of(segment, semaphore, &entry.users);
     if entry.state == State::SemaphoreAlone {
         // 0 is no taken lock there, but a usual start of one that signals.
         if let Some(semaphore) = &mut entry.semaphore {
@@ -50,27 +54,18 @@ pub(super) fn judge(machine: &Machine, entry: &mut Entry) {
     entry.remedy = remedy(machine, entry);
 }
 
-fn state(entry: &Entry) -> State {
-    match (&entry.segment, &entry.semaphore) {
-        (Some(segment), _) if segment.attached > 0 => State::Live,
-        (Some(_), _) => State::Leftover,
-        (None, Some(_)) => State::SemaphoreAlone,
-        (None, None) => State::FileAlone,
-    }
-}
-
 /// Whether the viewer's programs can't use the key because of it.
 pub(super) fn in_the_way(machine: &Machine, entry: &Entry) -> bool {
     let viewer = &machine.viewer;
-    let barred = |perm: &IpcPerm| !viewer.may_use(perm);
+    let barred = |perm: Option<&IpcPerm>| !viewer.may_use(perm);
     let objects = entry
         .segment
         .as_ref()
-        .is_some_and(|segment| barred(&segment.perm))
+        .is_some_and(|segment| barred(segment.perm.as_ref()))
         || entry
             .semaphore
             .as_ref()
-            .is_some_and(|semaphore| barred(&semaphore.perm));
+            .is_some_and(|semaphore| barred(semaphore.perm.as_ref()));
     match &entry.directory {
         // A System V one without a key file nobody finds, until one gets the number of the old
         // file: ext4 gives it to the next one.
@@ -92,7 +87,7 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
     if entry
         .segment
         .as_ref()
-        .is_some_and(|segment| segment.attached > 0)
+        .is_some_and(|segment| segment.attached != Some(0))
     {
         return Remedy::InUse;
     }
@@ -111,10 +106,16 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
     }
     let deleted = entry.files.iter().any(|file| file.deleted);
     let objects = [
-        entry.segment.as_ref().map(|segment| &segment.perm),
-        entry.semaphore.as_ref().map(|semaphore| &semaphore.perm),
+        entry.segment.as_ref().map(|segment| segment.perm.as_ref()),
+        entry
+            .semaphore
+            .as_ref()
+            .map(|semaphore| semaphore.perm.as_ref()),
     ];
-    let permitted = objects.iter().flatten().all(|perm| viewer.may_remove(perm))
+    let permitted = objects
+        .into_iter()
+        .flatten()
+        .all(|perm| viewer.may_remove(perm))
         && entry
             .files
             .iter()
@@ -136,7 +137,7 @@ fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
 }
 
 /// Whether a segment that nobody is attached to is to be kept here.
-fn keeps() -> bool {
+pub(super) fn keeps() -> bool {
     options::in_force(OptionsUpdate::default()).leftover == Leftover::Keep
 }
 
@@ -154,7 +155,8 @@ fn of_semaphore_alone(machine: &Machine, semaphore: &SemaphoreFound) -> Remedy {
     let idle = semaphore.value == Some(1)
         && semaphore.waiting == Some(0)
         && semaphore.last_pid.is_none_or(|pid| !Linux.is_alive(pid));
-    let may_use = |uid: u32| uid == 0 || grants(&semaphore.perm, uid, semaphore.perm.gid, 0o6);
+    let perm = semaphore.perm.as_ref();
+    let may_use = |uid: u32| uid == 0 || perm.is_none_or(|perm| grants(perm, uid, perm.gid, 0o6));
     let mut others = machine.processes.iter().filter(|process| {
         machine.shares_objects(process)
             && may_use(process.uid)
@@ -163,7 +165,7 @@ fn of_semaphore_alone(machine: &Machine, semaphore: &SemaphoreFound) -> Remedy {
                 .as_ref()
                 .is_none_or(|maps| !maps.qt.is_empty())
     });
-    if semaphore.value.is_none() || !viewer.may_remove(&semaphore.perm) {
+    if semaphore.value.is_none() || !viewer.may_remove(perm) {
         Remedy::NeedsRoot
     } else if !idle || others.next().is_some() {
         Remedy::InDoubt(Doubt::MayBeOpen)

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::entry::{Backend, Entry};
 use super::guess::{self, KeyGuess};
-use crate::diagnosis::words;
 use crate::key::SEGMENT_PREFIX;
 
 /// The type of a native key, as `QNativeIpcKey::toString()` writes it before the colon.
@@ -134,12 +133,6 @@ pub(super) fn name_it(entry: &mut Entry, key: &str) {
     if !native && path(key).is_none() {
         entry.key = KeyGuess::Known(key.to_owned());
     }
-}
-
-/// What is wrong with a file that stands where a key file should be, in words; `None`: nothing.
-pub(crate) fn in_the_way(file: &super::FileFound) -> Option<String> {
-    let fault = file.fault?;
-    Some(words::strange_file(&file.path, fault, file.uid, file.mode))
 }
 
 #[cfg(test)]

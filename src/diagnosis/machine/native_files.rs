@@ -7,8 +7,9 @@ use std::path::Path;
 use super::directories::DirectoryKind;
 use super::entry::{Backend, Entry, QtVersions};
 use super::guess::{self, KeyGuess};
-use super::pairs::{draft, file_found, is_younger};
+use super::pairs::{draft, file_found};
 use super::{Machine, judge, native};
+use crate::diagnosis::objects::is_younger;
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, SegmentRow, SemaphoreRow};
 use crate::kernel::{IpcKey, Kernel as _, Linux};
@@ -31,13 +32,13 @@ fn of_file(machine: &Machine, file: &FoundFile) -> Vec<Entry> {
     let segments = machine.segments.iter().filter(|row| {
         machine.key_of(row) & 0xff_ffff == low
             && owner(row.stat.perm.uid, row.stat.perm.cuid)
-            && !is_younger(file, row.stat.changed)
+            && !is_younger(&file.stat, Some(row.stat.changed))
     });
     let semaphores = machine.semaphores.iter().filter(|row| {
         row.key & 0xff_ffff == low
             && row.count == 1
             && owner(row.perm.uid, row.perm.cuid)
-            && !is_younger(file, row.changed)
+            && !is_younger(&file.stat, Some(row.changed))
     });
     let mut pairs: BTreeMap<IpcKey, (Option<&SegmentRow>, Option<&SemaphoreRow>)> = BTreeMap::new();
     for row in segments {

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::directories::DirectoryKind;
-use super::entry::{Backend, Entry, FileFound, QtVersions, Remedy, State, Users};
+use super::entry::{Backend, Entry, QtVersions, Remedy};
 use super::guess::{self, KeyGuess, Part};
 use super::{Machine, judge, native_files, orphans};
+use crate::diagnosis::objects::{FileFound, State, Users, is_younger};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, SegmentRow, SemaphoreRow};
 use crate::kernel::{FileKind, IpcKey};
@@ -170,12 +171,6 @@ impl Machine {
     }
 }
 
-/// Whether an object that was last changed then is not this file's, see
-/// [`crate::key_file::KeyFile::is_younger_than`].
-pub(super) fn is_younger(file: &FoundFile, changed: i64) -> bool {
-    file.stat.born.is_some_and(|born| changed + 1 < born)
-}
-
 /// Whether a `key_t` is one that some Qt makes of this file.
 pub(super) fn is_key_of_file(file: &FoundFile, key: IpcKey) -> bool {
     Project::ALL.iter().any(|project| project.key(file) == key)
@@ -186,11 +181,11 @@ fn pair(machine: &Machine, files: &Files<'_>, project: Project) -> Option<Entry>
     let plain = |file: &&FoundFile| file.stat.kind == FileKind::Regular;
     let segment = files.segment.filter(plain).and_then(|file| {
         let row = machine.segment_of(project.key(file))?;
-        (!is_younger(file, row.stat.changed)).then_some(row)
+        (!is_younger(&file.stat, Some(row.stat.changed))).then_some(row)
     });
     let semaphore = files.semaphore.filter(plain).and_then(|file| {
         let row = machine.semaphore_of(project.key(file))?;
-        (!is_younger(file, row.changed)).then_some(row)
+        (!is_younger(&file.stat, Some(row.changed))).then_some(row)
     });
     if segment.is_none() && semaphore.is_none() {
         return None;
@@ -205,24 +200,16 @@ fn pair(machine: &Machine, files: &Files<'_>, project: Project) -> Option<Entry>
     Some(entry)
 }
 
-/// A key file as an entry has it.
+/// A key file as an entry has it. Qt's are empty: another is somebody's.
 pub(super) fn file_found(file: &FoundFile) -> FileFound {
     let stat = &file.stat;
+    let filled = stat.kind == FileKind::Regular && stat.size > 0;
+    let found = FileFound::of(&file.path, stat);
     FileFound {
-        path: file.path.clone(),
-        uid: stat.uid,
-        gid: stat.gid,
-        mode: stat.mode & 0o7777,
-        kind: stat.kind,
         born: stat.born.unwrap_or(file.modified),
         deleted: file.deleted,
         leads_nowhere: stat.kind == FileKind::Link && survey::follow(&file.path).is_none(),
-        fault: match stat.kind {
-            FileKind::Link => Some(FileFault::Link),
-            FileKind::Regular if stat.links > 1 => Some(FileFault::HardLinks),
-            FileKind::Regular if stat.size > 0 => Some(FileFault::Foreign),
-            FileKind::Regular => None,
-            FileKind::Directory | FileKind::Other => Some(FileFault::NotPlain),
-        },
+        fault: found.fault.or(filled.then_some(FileFault::Foreign)),
+        ..found
     }
 }

@@ -7,19 +7,42 @@ use std::path::Path;
 
 use super::Machine;
 use super::directories::DirectoryKind;
-use super::entry::{
-    Backend, Doubt, Entry, Holder, QtVersions, Remedy, SegmentFound, SemaphoreFound, State, Users,
-};
+use super::entry::{Backend, Doubt, Entry, QtVersions, Remedy};
 use super::guess::{self, KeyGuess, Part};
-use super::judge::in_the_way;
+use super::judge::{in_the_way, keeps};
 use super::native;
 use super::pairs::draft;
-use super::users::perm_of;
-use crate::kernel::survey::PosixRow;
+use crate::diagnosis::objects::{SegmentFound, SemaphoreFound, State};
+use crate::kernel::Linux;
+use crate::kernel::linux::survey;
+use crate::kernel::survey::FoundFile;
 use crate::key::{SEGMENT_PREFIX, SEMAPHORE_PREFIX};
+use crate::named::{self, Seen};
 
 /// How glibc names the file of a semaphore.
 const SEMAPHORE: &str = "sem.";
+
+/// A file of `/dev/shm`: a segment or a semaphore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PosixRow {
+    /// The file.
+    pub file: FoundFile,
+    /// What it says, and whether anybody has it.
+    pub seen: Seen,
+}
+
+/// Looks at all of them. Whether somebody has one is asked only of those that are Qt's by their
+/// name, or of these names of segments.
+pub(super) fn look(named: &[String]) -> Vec<PosixRow> {
+    let files = survey::shared_files().into_iter();
+    let rows = files.map(|file| {
+        let name = file.path.file_name().unwrap_or_default();
+        let semaphore = name.as_encoded_bytes().starts_with(SEMAPHORE.as_bytes());
+        let seen = named::look_at(&Linux, &file.path, semaphore, concerns(&file.path, named));
+        PosixRow { file, seen }
+    });
+    rows.collect()
+}
 
 fn name_of(row: &PosixRow) -> Option<&str> {
     row.file.path.file_name()?.to_str()
@@ -48,8 +71,19 @@ fn semaphore_name(segment: &str) -> String {
     }
 }
 
+/// Whether it is an object of one of these names of segments.
+pub(super) fn is_of(path: &Path, segments: &[String]) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| {
+        let of = |segment: &String| {
+            name == segment || name.strip_prefix(SEMAPHORE) == Some(&semaphore_name(segment))
+        };
+        segments.iter().any(of)
+    })
+}
+
 /// Whether an object is Qt's by its name, or of one of these names of segments.
-pub(super) fn concerns(path: &Path, named: &[String]) -> bool {
+fn concerns(path: &Path, named: &[String]) -> bool {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return false;
     };
@@ -113,102 +147,48 @@ fn entry(machine: &Machine, directory: &Path, name: &str) -> Option<Entry> {
     entry.native_key = Some(format!("/{name}"));
     entry.directory = aside(directory).map(|uid| (directory.into(), DirectoryKind::Aside(uid)));
     entry.qt = Some(QtVersions::Posix);
-    entry.segment = segment.map(segment_found);
-    entry.semaphore = semaphore.map(semaphore_found);
-    for row in [segment, semaphore].into_iter().flatten() {
-        join(&mut entry.users, machine.users_of_file(&row.file.stat));
-    }
     let rows = [segment, semaphore];
-    let in_use = |wanted| rows.iter().flatten().any(|row| row.in_use == wanted);
-    if let Some(segment) = &mut entry.segment {
-        segment.attached = entry.users.seen.len() as u64;
+    for row in rows.into_iter().flatten() {
+        entry.users.join(machine.users_of_file(&row.file.stat));
     }
-    if entry.users.seen.is_empty() && in_use(Some(true)) {
-        entry.users.hidden = 1;
-    }
-    entry.state = match entry.segment {
-        _ if !entry.users.seen.is_empty() || entry.users.hidden > 0 => State::Live,
-        _ if in_use(None) && !machine.sees_everything => State::Unclear,
-        Some(_) => State::Leftover,
-        None => State::SemaphoreAlone,
-    };
-    if let Some(semaphore) = &mut entry.semaphore {
-        // Who is inside is known of qshm's own. Else, if somebody who has it is stopped, that is
-        // the one to name.
-        let mut seen = entry.users.seen.iter();
-        let last = semaphore.last_pid;
-        let holder = match last {
-            Some(pid) => seen.find(|(process, _)| process.pid == pid),
-            None => seen.find(|(_, stopped)| *stopped),
-        };
-        if let (Some(0), Some((process, stopped))) = (semaphore.value, holder) {
-            semaphore.holder = Some(Holder {
-                process: process.clone(),
-                stopped: *stopped,
-            });
-        }
-    }
+    let in_use: Vec<Option<bool>> = rows.iter().flatten().map(|row| row.seen.in_use).collect();
+    entry.users.settle(&in_use);
+    entry.users.unclear &= !machine.sees_everything;
+    entry.segment = segment.map(|row| {
+        let FoundFile { path, stat, .. } = &row.file;
+        let mut found = SegmentFound::posix(path.clone(), stat, Some(row.file.modified));
+        found.attached = entry.users.count();
+        found
+    });
+    entry.semaphore = semaphore.map(|row| {
+        let FoundFile { path, stat, .. } = &row.file;
+        let modified = Some(row.file.modified);
+        SemaphoreFound::posix(path.clone(), stat, modified, &row.seen, &entry.users)
+    });
+    entry.state = State::of(
+        entry.segment.as_ref(),
+        entry.semaphore.as_ref(),
+        &entry.users,
+    );
     entry.in_the_way = in_the_way(machine, &entry);
     entry.remedy = remedy(machine, &entry);
     Some(entry)
 }
 
-fn join(users: &mut Users, others: Users) {
-    for one in others.seen {
-        if !users.seen.iter().any(|known| known.0.pid == one.0.pid) {
-            users.seen.push(one);
-        }
-    }
-    for version in others.qt {
-        if !users.qt.contains(&version) {
-            users.qt.push(version);
-        }
-    }
-}
-
-fn segment_found(row: &PosixRow) -> SegmentFound {
-    let file = &row.file;
-    SegmentFound {
-        key: None,
-        id: None,
-        file: Some(file.path.clone()),
-        perm: perm_of(file),
-        size: file.stat.size,
-        attached: 0,
-        last_pid: None,
-        changed: file.stat.born.unwrap_or(file.modified),
-        removed: false,
-    }
-}
-
-fn semaphore_found(row: &PosixRow) -> SemaphoreFound {
-    let file = &row.file;
-    SemaphoreFound {
-        key: None,
-        id: None,
-        file: Some(file.path.clone()),
-        perm: perm_of(file),
-        value: row.value,
-        last_pid: row.last_pid,
-        waiting: None,
-        changed: file.stat.born.unwrap_or(file.modified),
-        holder: None,
-    }
-}
-
 fn remedy(machine: &Machine, entry: &Entry) -> Remedy {
     let perms = [
-        entry.segment.as_ref().map(|segment| &segment.perm),
-        entry.semaphore.as_ref().map(|semaphore| &semaphore.perm),
+        entry.segment.as_ref().map(|segment| segment.perm.as_ref()),
+        entry.semaphore.as_ref().map(|found| found.perm.as_ref()),
     ];
     let permitted = perms
-        .iter()
+        .into_iter()
         .flatten()
         .all(|perm| machine.viewer.may_remove(perm));
     match entry.state {
         State::Live => Remedy::InUse,
         State::Unclear if permitted => Remedy::InDoubt(Doubt::Hidden),
         State::Unclear => Remedy::NeedsRoot,
+        State::Leftover if keeps() => Remedy::InDoubt(Doubt::Keep),
         _ if !permitted => Remedy::NeedsRoot,
         _ if is_qts(entry) => Remedy::Remove,
         _ => Remedy::IfNamed,

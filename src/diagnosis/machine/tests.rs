@@ -126,7 +126,7 @@ fn what_could_be_in_use_is_in_doubt() {
     held.processes.push(process(77, ALICE));
     assert_eq!(one(&held).remedy, Remedy::InDoubt(Doubt::Held));
     assert!(!one(&held).semaphore.unwrap().holder.unwrap().stopped);
-    held.processes[0].state = 'T';
+    held.processes[0].stopped = true;
     assert!(one(&held).semaphore.unwrap().holder.unwrap().stopped);
     // A dead one's lock.
     held.processes.clear();
@@ -220,12 +220,7 @@ fn users_are_those_who_have_it_mapped() {
     (other.pid, other.namespaces.ipc) = (78, Some(2));
     machine.processes = vec![user, other];
     let entry = one(&machine);
-    let pids: Vec<i32> = entry
-        .users
-        .seen
-        .iter()
-        .map(|(process, _)| process.pid)
-        .collect();
+    let pids: Vec<i32> = entry.users.seen.iter().map(|process| process.pid).collect();
     assert_eq!((pids, entry.users.hidden), (vec![77], 2));
     assert_eq!(entry.qt_words(), "5.15.8");
 

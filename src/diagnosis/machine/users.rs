@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use super::Machine;
-use super::entry::{Holder, SegmentFound, SemaphoreFound, Users};
+use crate::diagnosis::objects::{SegmentFound, SemaphoreFound, Users};
 use crate::kernel::linux::survey;
 use crate::kernel::survey::{FoundFile, ProcessRow, SegmentRow, SemaphoreRow};
-use crate::kernel::{FileStat, IpcKey, IpcPerm, Process};
+use crate::kernel::{FileStat, IpcKey, Process};
 use crate::key::ftok;
 
-fn process(row: &ProcessRow) -> Process {
+pub(crate) fn process(row: &ProcessRow) -> Process {
     Process {
         pid: row.pid,
         uid: row.uid,
         program: row.program.clone(),
+        stopped: row.stopped,
     }
 }
 
@@ -35,7 +36,7 @@ impl Machine {
     fn users(&self, uses: impl Fn(&ProcessRow) -> bool) -> Users {
         let mut users = Users::default();
         for row in self.processes.iter().filter(|row| uses(row)) {
-            users.seen.push((process(row), row.is_stopped()));
+            users.seen.push(process(row));
             for library in row.mappings.iter().flat_map(|maps| &maps.qt) {
                 let version = version(library).unwrap_or_default().to_owned();
                 if !version.is_empty() && !users.qt.contains(&version) {
@@ -48,11 +49,13 @@ impl Machine {
 
     /// Who is attached to a System V segment.
     pub(super) fn users_of_segment(&self, row: &SegmentRow) -> Users {
-        let mut users = self.users(|process| {
+        let users = self.users(|process| {
             self.shares_objects(process) && Self::attached(process).any(|(id, _)| id == row.id)
         });
-        users.hidden = row.stat.attached.saturating_sub(users.seen.len() as u64);
-        users
+        Users {
+            qt: users.qt,
+            ..Users::attached(users.seen, Some(row.stat.attached))
+        }
     }
 
     /// Who has a file of `/dev/shm` mapped or open.
@@ -130,39 +133,12 @@ impl Machine {
 
     /// A segment as an entry has it.
     pub(super) fn segment_found(&self, row: &SegmentRow) -> SegmentFound {
-        SegmentFound {
-            key: Some(self.key_of(row)),
-            id: Some(row.id),
-            file: None,
-            perm: row.stat.perm,
-            size: row.stat.size as u64,
-            attached: row.stat.attached,
-            last_pid: Some(row.stat.last_pid),
-            changed: row.stat.changed,
-            removed: row.stat.removed,
-        }
+        SegmentFound::system_v(self.key_of(row), row.id, Some(row.stat))
     }
 
     /// A semaphore as an entry has it.
     pub(super) fn semaphore_found(&self, row: &SemaphoreRow) -> SemaphoreFound {
-        let holder = match (row.value, row.last_pid) {
-            (Some(0), Some(pid)) => self.process(pid),
-            _ => None,
-        };
-        SemaphoreFound {
-            key: Some(row.key),
-            id: Some(row.id),
-            file: None,
-            perm: row.perm,
-            value: row.value,
-            last_pid: row.last_pid.filter(|pid| *pid != 0),
-            waiting: row.waiting,
-            changed: row.changed,
-            holder: holder.map(|row| Holder {
-                process: process(row),
-                stopped: row.is_stopped(),
-            }),
-        }
+        SemaphoreFound::system_v(row, |pid| self.process(pid).map(process))
     }
 
     /// Who holds the lifecycle lock of a key file, if that is one who is stopped.
@@ -172,17 +148,6 @@ impl Machine {
         });
         locks
             .filter_map(|lock| self.process(lock.pid))
-            .find(|row| row.is_stopped())
-    }
-}
-
-/// Owner and mode of a file as those of an object.
-pub(super) fn perm_of(file: &FoundFile) -> IpcPerm {
-    IpcPerm {
-        uid: file.stat.uid,
-        gid: file.stat.gid,
-        cuid: file.stat.uid,
-        cgid: file.stat.gid,
-        mode: file.stat.mode & 0o777,
+            .find(|row| row.stopped)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{Left, Repair, name};
+use super::{Left, Repair};
 use crate::diagnosis::machine::{DirectoryKind, Entry, State};
 use crate::kernel::linux::survey::Lease;
 use crate::kernel::{Errno, Kernel as _, Linux};
@@ -41,7 +41,7 @@ fn try_clear(entry: &Entry, removed: &mut Vec<String>) -> Result<(), Left> {
     for (what, lease) in [("segment", segment), ("semaphore", semaphore)] {
         let Some((path, lease)) = lease else { continue };
         match lease.remove() {
-            Ok(()) => removed.push(name(what, "", None, None, Some(path))),
+            Ok(()) => removed.push(format!("{what} {}", path.display())),
             Err(Errno::ENOENT | Errno::ESTALE) => return Err(Left::Changed),
             Err(errno) => return Err(why(errno)),
         }

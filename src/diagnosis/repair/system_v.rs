@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Left, Repair, file_name, name};
+use super::{Left, Repair, file_name};
 use crate::access::Access;
 use crate::actor::Actor;
 use crate::diagnosis::machine::{DirectoryKind, Doubt, Entry, Machine, State};
+use crate::diagnosis::objects::{SegmentFound, SemaphoreFound};
 use crate::kernel::linux::survey;
 use crate::kernel::{Errno, IpcId, IpcKey, Kernel, Linux, Wait};
 use crate::key::{SEMAPHORE_PREFIX, ftok};
@@ -124,7 +125,7 @@ impl Work<'_> {
         match kernel.shm_remove(id) {
             Ok(()) => {
                 self.removed
-                    .push(name("segment", "shmid", Some(key), Some(id), None));
+                    .push(SegmentFound::system_v(key, id, None).name());
                 Ok(())
             }
             Err(errno) => gone(errno),
@@ -197,8 +198,7 @@ impl Work<'_> {
         match kernel.sem_remove(id) {
             Ok(()) => {
                 self.courtesy = None;
-                self.removed
-                    .push(name("semaphore", "semid", Some(key), Some(id), None));
+                self.removed.push(SemaphoreFound::unseen(key, id).name());
                 Ok(())
             }
             Err(errno) => gone(errno),

@@ -1,7 +1,6 @@
 //! POSIX objects: the files behind shm_open(3) and sem_open(3), their locks, and words in memory
 //! that processes share.
 
-use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::ptr;
@@ -16,9 +15,6 @@ use once_cell::sync::Lazy;
 use super::super::{Errno, Fd, FileLock, Kernel as _, NewObject, Wait};
 use super::shared_file::finish_shared;
 use super::{Linux, check};
-
-/// How often fallocate(2) is repeated that a signal ended.
-const ATTEMPTS: usize = 20;
 
 fn access(write: bool) -> OFlag {
     let access = if write {
@@ -49,6 +45,13 @@ pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
         )
     })
 }
+
+pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
+    let path = format!("/proc/self/fd/{fd}");
+    let flags = access(true) | OFlag::O_NONBLOCK;
+    Ok(nix_open(path.as_str(), flags, Mode::empty())?.into_raw_fd())
+}
+
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {
     let directory = path.parent().unwrap_or(Path::new("/"));
     let mode = Mode::S_IRUSR | Mode::S_IWUSR;
@@ -105,11 +108,25 @@ fn finish(kernel: Linux, fd: &OwnedFd, new: &NewObject<'_>) -> Result<(), Errno>
     } else {
         resize(raw, new.size)?;
     }
-    if !new.content.is_empty() {
-        let mut file = std::fs::File::from(fd.try_clone().map_err(|_| Errno::EMFILE)?);
-        file.write_all(new.content).map_err(|_| Errno::EIO)?;
+    let mut content = new.content;
+    while !content.is_empty() {
+        match unistd::write(fd, content) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(written) => content = content.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
     Ok(())
+}
+
+pub fn read_start(fd: Fd, length: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; length];
+    // SAFETY: the kernel writes at most `length` bytes into the vector, which has them.
+    let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), length, 0) };
+    let read = usize::try_from(read).map_err(|_| Errno::last())?;
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
@@ -118,17 +135,25 @@ fn resize(fd: Fd, size: u64) -> Result<(), Errno> {
     check(unsafe { libc::ftruncate(fd, size) }).map(drop)
 }
 
+/// How much memory is reserved at a time, in bytes: before Linux 6.12 a signal takes back what a
+/// call has done so far.
+const PIECE: libc::off_t = 1 << 20;
+
+/// How many signals may come while memory is reserved. More is a machine on which nothing gets done.
+const SIGNALS: usize = 10_000;
+
 pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
     let length = libc::off_t::try_from(size).map_err(|_| Errno::EFBIG)?;
-    // SAFETY: numbers only; the kernel checks the descriptor.
-    let reserve = || check(unsafe { libc::fallocate(fd, 0, 0, length) }).map(drop);
-    // Before Linux 5.18 a signal ends it, and there may be one after the other.
-    for _ in 0..ATTEMPTS {
-        match reserve() {
-            Err(Errno::EINTR) => {}
+    let (mut begin, mut signals) = (0, 0);
+    while begin < length {
+        let piece = PIECE.min(length - begin);
+        // SAFETY: numbers only; the kernel checks the descriptor.
+        match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
+            Ok(_) => begin += piece,
+            Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
             // Not on this file system.
             Err(Errno::EOPNOTSUPP) => break,
-            answer => return answer,
+            Err(errno) => return Err(errno),
         }
     }
     if kernel.fstat(fd)?.size < size {

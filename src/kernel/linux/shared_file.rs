@@ -10,20 +10,26 @@ use super::super::{Errno, Fd, Kernel as _, Open};
 use super::Linux;
 use crate::notes;
 
-/// Gives a new file the mode and group that its policy wants, as far as that is allowed. Of the
-/// rights of a group that can't have the file, the one that has it instead gets none.
+/// The rights of a file's group.
+const OF_GROUP: u32 = 0o070;
+
+/// Gives a new key file the mode and group that its policy wants, as far as that is allowed. The
+/// rights that are for another group than the file has are given to nobody.
 pub(super) fn finish_shared(kernel: Linux, fd: Fd, mode: u32, group: Option<u32>) {
-    let is_of = |gid| kernel.fstat(fd).is_ok_and(|now| now.gid == gid);
-    let refused = group.filter(|gid| kernel.fchgrp(fd, *gid).is_err() && !is_of(*gid));
-    if let Some(gid) = refused {
-        let text = format!(
-            "the policy names group {gid}, of which this process is no member: what it makes is its \
-             user's alone"
-        );
-        notes::warn(notes::QSHM, text);
-    }
-    let group_bits = if refused.is_some() { 0o070 } else { 0 };
-    let _ = kernel.fchmod(fd, mode & !group_bits);
+    let mode = match group {
+        Some(gid) if !has_group(kernel, fd, gid) => {
+            let text = format!("what is made stays the user's own: not a member of group {gid}");
+            notes::warn(notes::QSHM, text);
+            mode & !OF_GROUP
+        }
+        _ => mode,
+    };
+    let _ = kernel.fchmod(fd, mode);
+}
+
+/// Whether a file has this group, given to it now if it is allowed.
+fn has_group(kernel: Linux, fd: Fd, gid: u32) -> bool {
+    kernel.fchgrp(fd, gid).is_ok() || kernel.fstat(fd).is_ok_and(|now| now.gid == gid)
 }
 
 /// Makes a file that has a name only when `finish` has done its part, where the file system can

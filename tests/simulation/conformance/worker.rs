@@ -142,7 +142,6 @@ fn make(call: &Call) -> Reply {
             // of at least four bytes, and a page is aligned for anything.
             number(unsafe { (*address as *const u32).read_volatile() })
         }
-        Call::Vanish(_) | Call::Chmod(..) => fail(Errno::ENOSYS),
         Call::NamedOpen(..)
         | Call::NamedOpenLocked(..)
         | Call::NamedMake(..)
@@ -166,6 +165,7 @@ fn make(call: &Call) -> Reply {
         | Call::LeaseBack(_) => {
             panic!("half a call: {call:?}")
         }
+        Call::Vanish(_) | Call::Chmod(..) => fail(Errno::ENOSYS),
         Call::Range(call) => make_range(call),
         Call::Poke(address, value) => {
             // SAFETY: as above, and attached for writing.
@@ -278,8 +278,6 @@ fn make_range(call: &RangeCall) -> Reply {
             Ok(held) => ranges(held),
             Err(errno) => fail(errno),
         },
-        // What it answers is the machine's own.
-        RangeCall::Version(_) => fail(Errno::ENOSYS),
         RangeCall::Mapped(files, by) => {
             let file = |(dev, ino): &(u64, u64)| MappedFile {
                 dev: *dev,
@@ -292,6 +290,8 @@ fn make_range(call: &RangeCall) -> Reply {
                 Err(errno) => fail(errno),
             }
         }
+        // What it answers is the machine's own.
+        RangeCall::Version(_) => fail(Errno::ENOSYS),
         RangeCall::Keep(fd) => address(kernel.keep(*fd)),
         RangeCall::LetGo(address) => {
             kernel.let_go(*address);

@@ -147,7 +147,11 @@ impl Call {
             | Call::NamedUnlocked(path, _)
             | Call::Announce(path)
             | Call::NamedMake(path, _)
-            | Call::Range(RangeCall::Open(path, _)) => vec![Name::Path(path)],
+            | Call::Vanish(path)
+            | Call::Chmod(path, _)
+            | Call::Range(RangeCall::Version(path) | RangeCall::Open(path, _)) => {
+                vec![Name::Path(path)]
+            }
             Call::Reopen(fd)
             | Call::Close(fd)
             | Call::Fstat(fd)
@@ -208,9 +212,6 @@ impl Call {
             | Call::SemKeys
             | Call::Pause(_)
             | Call::Range(RangeCall::Held(_)) => Vec::new(),
-            Call::Vanish(path) | Call::Chmod(path, _) | Call::Range(RangeCall::Version(path)) => {
-                vec![Name::Path(path)]
-            }
         }
     }
 }

@@ -63,9 +63,9 @@ impl Line for Call {
             }
             Call::Unlink(path) => format!("unlink {}", show(path)),
             Call::Mkdir(path, mode) => format!("mkdir {} {mode}", show(path)),
-            Call::Rmdir(path) => format!("rmdir {}", show(path)),
             Call::Vanish(path) => format!("vanish {}", show(path)),
             Call::Chmod(path, mode) => format!("chmod {} {mode}", show(path)),
+            Call::Rmdir(path) => format!("rmdir {}", show(path)),
             Call::ShmFind(key) => format!("shm_find {key}"),
             Call::ShmCreate(key, size, mode) => format!("shm_create {key} {size} {mode}"),
             Call::ShmStat(id) => format!("shm_stat {id}"),

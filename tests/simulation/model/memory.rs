@@ -26,6 +26,11 @@ impl Memory {
         self.words.get(&offset).copied().unwrap_or(0)
     }
 
+    /// The words that are not zero, and where.
+    pub fn stored(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.words.iter().map(|(offset, word)| (*offset, *word))
+    }
+
     pub fn set_word(&mut self, offset: usize, word: u64) {
         if word == 0 {
             self.words.remove(&offset);

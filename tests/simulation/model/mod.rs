@@ -15,7 +15,7 @@ mod files;
 pub mod line;
 mod locks;
 mod mappings;
-mod memory;
+pub mod memory;
 mod named;
 pub mod process;
 pub mod range_call;

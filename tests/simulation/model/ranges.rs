@@ -16,8 +16,8 @@ impl World {
             RangeCall::Open(path, how) => self.open_direct(who, cred, path, *how),
             RangeCall::Held(range) => self.held_ranges(*range),
             RangeCall::Mapped(files, by) => self.mapped(who, cred, files, by.uid),
-            RangeCall::Keep(fd) => self.map(who, *fd, Mapping::Kept, None),
             RangeCall::Version(path) => self.version(who, cred, path),
+            RangeCall::Keep(fd) => self.map(who, *fd, Mapping::Kept, None),
             RangeCall::LetGo(address) => {
                 self.unmap(who, *address);
                 DONE

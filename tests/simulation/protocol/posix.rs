@@ -8,14 +8,14 @@ use super::judge::{clean, clean_for_strangers};
 use super::programs::*;
 use super::{OTHER, does, everybody, roll, root, scenario, search, search_some, user};
 use crate::model::World;
-use crate::scenario::nothing_left;
+use crate::scenario::{exclusion_and_one_place, nothing_left};
 use crate::sim_process::{End, User, run_alone};
 
 /// How many states of a scenario that has millions; `QSHM_SOAK` looks at all.
-const FEW: usize = 40_000;
+pub const FEW: usize = 40_000;
 
 const SEGMENT: &str = "/dev/shm/Logic";
-const SEMAPHORE: &str = "/dev/shm/sem.Logic";
+pub const SEMAPHORE: &str = "/dev/shm/sem.Logic";
 
 #[test]
 fn one_user_twice() {
@@ -112,6 +112,8 @@ fn a_leftover_of_root() {
     for users in [[user(), user()], [root(), user()]] {
         let mut scenario = scenario("root's leftover", Keys::Posix, &users, logic);
         leftover_of_root(&mut scenario.world);
+        // Its semaphore is at 0, until somebody puts it right.
+        scenario.invariant = Arc::new(exclusion_and_one_place);
         scenario.at_rest = Arc::new(|rest| {
             let (world, end, _) = run_alone(rest.world.clone(), &user(), &next_start(Keys::Posix));
             if end != End::Finished {

@@ -60,6 +60,9 @@ const WATCHED: &[&str] = &[
 /// The calls with which an instance is held, beside those.
 pub const OF_INSTANCES: &[&str] = &["pread64", "pwrite64", "linkat", "mmap", "munmap", "madvise"];
 
+/// The calls by which POSIX objects are made and mapped, beside those.
+pub const OF_POSIX: &[&str] = &["mmap", "write"];
+
 /// What tells the calls of the start from those that load the program.
 const FIRST_MARKS: &[&str] = &[
     "qipc_",

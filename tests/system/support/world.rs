@@ -6,7 +6,7 @@ use super::process::{DEADLINE, Launch, User};
 use super::programs::{Build, program};
 use super::sysvipc::{self, Segment, Semaphore};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -95,12 +95,29 @@ impl World {
         &self.base
     }
 
-    /// A runtime directory for root, as `XDG_RUNTIME_DIR` names one.
-    pub fn runtime(&self) -> PathBuf {
-        let runtime = self.base.join("run");
+    /// The runtime directory of whoever a user's programs run as, as `XDG_RUNTIME_DIR` names one.
+    pub fn runtime(&self, user: User) -> PathBuf {
+        let uid = match user {
+            User::Uid(uid) => uid,
+            User::Root | User::Sudo(_) => 0,
+        };
+        let runtime = self.base.join("run").join(uid.to_string());
         fs::create_dir_all(&runtime).expect("a folder");
         set_mode(&runtime, 0o700);
+        chown(&runtime, Some(uid), Some(uid)).expect("theirs");
         runtime
+    }
+
+    /// The files in the runtime directories, as `UID/NAME`, sorted. (The folder that stepping aside
+    /// makes may stay, empty.)
+    pub fn runtime_files(&self) -> Vec<String> {
+        let directories = self.base.join("run");
+        if !directories.is_dir() {
+            return Vec::new();
+        }
+        let mut files = below(&directories);
+        files.retain(|name| !directories.join(name).is_dir());
+        files
     }
 
     /// A program of `tests/programs`, to be run as root.
@@ -131,6 +148,14 @@ impl World {
         below(Path::new(SHM))
     }
 
+    /// The POSIX objects that should not be there when all is over: all but the folders that
+    /// stepping aside makes.
+    pub fn left_objects(&self) -> Vec<String> {
+        let mut objects = self.objects();
+        objects.retain(|name| !is_aside(name));
+        objects
+    }
+
     /// Every file and folder below the temp directory, by its path in it,
     /// sorted.
     pub fn files(&self) -> Vec<String> {
@@ -148,10 +173,12 @@ impl World {
             })
             .collect();
         format!(
-            "segments: {:#?}\nsemaphores: {:#?}\nfiles: {files:#?}\nPOSIX objects: {:#?}",
+            "segments: {:#?}\nsemaphores: {:#?}\nfiles: {files:#?}\nPOSIX objects: {:#?}\nfiles in runtime \
+             directories: {:#?}",
             self.segments(),
             self.semaphores(),
-            self.objects()
+            self.objects(),
+            self.runtime_files()
         )
     }
 
@@ -176,7 +203,8 @@ impl World {
             if segments.is_empty()
                 && self.semaphores().is_empty()
                 && self.left_files().is_empty()
-                && self.objects().iter().all(|name| is_aside(name))
+                && self.runtime_files().is_empty()
+                && self.left_objects().is_empty()
             {
                 return Ok(());
             }
@@ -213,6 +241,9 @@ impl World {
         for name in self.objects() {
             let _ = fs::remove_file(Path::new(SHM).join(&name));
             let _ = fs::remove_dir_all(Path::new(SHM).join(name));
+        }
+        for name in self.runtime_files() {
+            let _ = fs::remove_file(self.base.join("run").join(name));
         }
         // Not the directory itself, which may be mounted elsewhere too.
         for entry in fs::read_dir(&self.temp).expect("the temp directory") {

@@ -112,7 +112,7 @@ pub fn process(pid: i32, uid: u32) -> ProcessRow {
         pid,
         uid,
         program: format!("/bin/program{pid}"),
-        state: 'S',
+        stopped: false,
         tmpdir: Variable::Unset,
         runtime_dir: Variable::Unset,
         namespaces: Namespaces::default(),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::*;
 use super::made_up::{ALICE, BOB, file, machine};
-use crate::kernel::survey::PosixRow;
+use crate::named::Seen;
 
 /// `/NAME` and `sem.NAME` of POSIX, by who looks and whether anybody has them open.
 #[test]
@@ -14,9 +14,10 @@ fn posix_objects_by_their_leases() {
         file.stat.mode = 0o600;
         PosixRow {
             file,
-            value: None,
-            last_pid: None,
-            in_use,
+            seen: Seen {
+                in_use,
+                ..Seen::default()
+            },
         }
     };
     let rest = guess::rest_of_key("Logic").unwrap();

@@ -6,41 +6,24 @@
 //! PID namespaces. While the lease is held, who opens the file waits.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::super::{Linux, check};
 use super::files::directory;
-use crate::kernel::survey::PosixRow;
-use crate::kernel::{Errno, FileKind, FileStat, Kernel as _, Open};
+use crate::kernel::survey::FoundFile;
+use crate::kernel::{Errno, Fd, FileKind, FileStat, Kernel as _, Open};
 
 const SHARED_FILES: &str = "/dev/shm";
-
-/// How glibc names the file of a semaphore.
-const SEMAPHORE: &[u8] = b"sem.";
-
-/// Of a `sem_t`.
-const SEMAPHORE_SIZE: u64 = size_of::<libc::sem_t>() as u64;
-
-/// Where qshm writes who took a lock last, see `crate::named`.
-const LAST_PID: usize = 24;
 
 /// More files than this are not asked who has them open.
 const MANY: usize = 2000;
 
-/// Another look has the file open too, for some microseconds.
-const PATIENCE: usize = 5;
-const PAUSE: Duration = Duration::from_millis(1);
-
 /// fcntl(2) of Linux that libc does not name.
 const F_SETSIG: libc::c_int = 10;
 
-/// All plain files of `/dev/shm`, and of the places aside in it. Whether somebody has it open is
-/// asked of those that `concern` us alone: who opens a file in that very moment may be told to
-/// try again, and not every program does.
-pub fn posix_files(concern: impl Fn(&Path) -> bool) -> Vec<PosixRow> {
+/// All plain files of `/dev/shm`, and of the places aside in it.
+pub fn shared_files() -> Vec<FoundFile> {
     let found = directory(Path::new(SHARED_FILES), |_| true);
     let (asides, mut files): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -51,53 +34,14 @@ pub fn posix_files(concern: impl Fn(&Path) -> bool) -> Vec<PosixRow> {
             files.extend(directory(&aside.path, |_| true));
         }
     }
-    let plain = files
-        .into_iter()
-        .filter(|file| file.stat.kind == FileKind::Regular);
-    let rows = plain.take(MANY).map(|file| {
-        let words = words(&file.path, &file.stat);
-        PosixRow {
-            value: words.map(|words| words.0),
-            last_pid: words.and_then(|words| words.1),
-            in_use: concern(&file.path).then(|| in_use(&file.path)).flatten(),
-            file,
-        }
-    });
-    rows.collect()
+    files.retain(|file| file.stat.kind == FileKind::Regular);
+    files.truncate(MANY);
+    files
 }
 
-/// What a semaphore says: its value, which is the lower half of the first eight bytes, as glibc
-/// has it on 64-bit machines; and of one of qshm's own, which are longer, who took it last.
-fn words(path: &Path, stat: &FileStat) -> Option<(i32, Option<i32>)> {
-    let is_semaphore = path.file_name()?.as_encoded_bytes().starts_with(SEMAPHORE);
-    if !is_semaphore || stat.size < SEMAPHORE_SIZE {
-        return None;
-    }
-    let mut bytes = [0; SEMAPHORE_SIZE as usize];
-    open(path).ok()?.read_exact(&mut bytes).ok()?;
-    let number = |at: usize| {
-        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(i32::from_ne_bytes(four))
-    };
-    let ours = stat.size > SEMAPHORE_SIZE;
-    Some((number(0)?, number(LAST_PID).filter(|pid| ours && *pid > 0)))
-}
-
-fn open(path: &Path) -> Result<File, Errno> {
-    let fd = Linux.open(path, Open::Existing)?;
+fn owned(fd: Fd) -> File {
     // SAFETY: a new descriptor, which nobody else has.
-    Ok(unsafe { File::from_raw_fd(fd) })
-}
-
-fn in_use(path: &Path) -> Option<bool> {
-    for _ in 0..PATIENCE {
-        match Lease::take(path) {
-            Ok(_) => return Some(false),
-            Err(Errno::EAGAIN) => std::thread::sleep(PAUSE),
-            Err(_) => return None,
-        }
-    }
-    Some(true)
+    unsafe { File::from_raw_fd(fd) }
 }
 
 /// A file that no process has open but this one, and that others wait for who open it. Ends when
@@ -105,6 +49,8 @@ fn in_use(path: &Path) -> Option<bool> {
 #[derive(Debug)]
 pub struct Lease {
     file: File,
+    // After the file, which is closed first.
+    _announced: Option<File>,
     path: PathBuf,
     stat: FileStat,
 }
@@ -113,7 +59,9 @@ impl Lease {
     /// # Errors
     /// `EAGAIN`: somebody has it open. `EACCES`: it is somebody else's. `ENOENT`: it is gone.
     pub fn take(path: &Path) -> Result<Self, Errno> {
-        let file = open(path)?;
+        // So that nobody takes us for one who uses it.
+        let announced = Linux.announce(path).ok().map(owned);
+        let file = owned(Linux.open(path, Open::Existing)?);
         let fd = file.as_raw_fd();
         // SAFETY: numbers only. Who opens the file meanwhile makes the kernel send a signal: one
         // that is ignored unless somebody asks for it, since the usual one would end the process.
@@ -124,6 +72,7 @@ impl Lease {
         let stat = Linux.fstat(fd)?;
         Ok(Lease {
             file,
+            _announced: announced,
             path: path.to_owned(),
             stat,
         })
@@ -212,7 +161,7 @@ mod tests {
         let scratch = Scratch::new("open");
         drop(scratch.lease());
         let file = File::open(&scratch.0).unwrap();
-        assert_eq!(in_use(&scratch.0), Some(true));
+        assert_eq!(Lease::take(&scratch.0).err(), Some(Errno::EAGAIN));
         drop(file);
         scratch.lease().remove().unwrap();
         assert!(!scratch.0.exists());

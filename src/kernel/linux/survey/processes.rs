@@ -6,8 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::makedev;
-
+use super::super::process::{mapped, status};
 use super::files::follow;
 use crate::kernel::survey::{Mappings, Namespaces, OpenFile, ProcessRow, Variable};
 use crate::key::{SEGMENT_PREFIX, SEMAPHORE_PREFIX};
@@ -36,33 +35,14 @@ pub fn own_namespaces() -> Namespaces {
 
 /// `None`: it has ended.
 fn process(pid: i32, directory: &Path) -> Option<ProcessRow> {
-    let status = fs::read(directory.join("status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let field = |name: &str| {
-        status.lines().find_map(|line| {
-            let (found, value) = line.split_once(':')?;
-            (found == name).then(|| value.trim())
-        })
-    };
-    // Real, effective, saved, for files.
-    let uid = field("Uid")?
-        .split_ascii_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()?;
-    let program = match fs::read_link(directory.join("exe")) {
-        Ok(path) => path.to_string_lossy().into_owned(),
-        Err(_) => field("Name")?.to_owned(),
-    };
+    let process = status(pid, directory)?;
     let environment = fs::read(directory.join("environ")).ok();
     let variable = |name: &str| variable(environment.as_deref(), name);
     Some(ProcessRow {
         pid,
-        uid,
-        program,
-        state: field("State")
-            .and_then(|text| text.chars().next())
-            .unwrap_or('?'),
+        uid: process.uid,
+        program: process.program,
+        stopped: process.stopped,
         tmpdir: variable("TMPDIR"),
         runtime_dir: variable("XDG_RUNTIME_DIR"),
         namespaces: namespaces(directory),
@@ -101,29 +81,17 @@ fn variable(environment: Option<&[u8]>, name: &str) -> Variable {
     }
 }
 
-/// What of `/proc/PID/maps` matters. `…-… rw-s 00000000 00:01 17  /SYSV51000188 (deleted)`: the
-/// id of a segment stands where other files have their inode number.
+/// What of `/proc/PID/maps` matters.
 fn mappings(maps: &[u8]) -> Mappings {
     let mut found = Mappings::default();
     for line in maps.split(|byte| *byte == b'\n') {
         let line = String::from_utf8_lossy(line);
-        let mut fields = line.split_ascii_whitespace();
-        let (Some(device), Some(inode)) = (fields.nth(3), fields.next()) else {
-            continue;
-        };
-        let Some(path) = line.find('/').and_then(|start| line.get(start..)) else {
-            continue;
-        };
-        if let Some(key) = path.strip_prefix("/SYSV") {
-            let digits = key.split(' ').next().unwrap_or_default();
-            if let (Ok(id), Ok(key)) = (inode.parse(), u32::from_str_radix(digits, 16)) {
-                found.segments.push((id, key as i32));
-            }
-        } else if path.starts_with(SHARED_FILES) {
-            if let (Some(device), Ok(inode)) = (device_number(device), inode.parse()) {
-                found.shared_files.push((device, inode));
-            }
-        } else if let Some(name) = qt_library(path) {
+        let Some(file) = mapped(&line) else { continue };
+        if let Some(key) = file.segment_key() {
+            found.segments.push((file.ino as i32, key));
+        } else if file.path.starts_with(SHARED_FILES) {
+            found.shared_files.push((file.dev, file.ino));
+        } else if let Some(name) = qt_library(file.path) {
             if !found.qt.contains(&name) {
                 found.qt.push(name);
             }
@@ -131,12 +99,6 @@ fn mappings(maps: &[u8]) -> Mappings {
     }
     found.segments.dedup();
     found
-}
-
-fn device_number(text: &str) -> Option<u64> {
-    let (major, minor) = text.split_once(':')?;
-    let number = |text| u64::from_str_radix(text, 16).ok();
-    Some(makedev(number(major)?, number(minor)?))
 }
 
 /// The name of Qt's core library, also where a vendor put a namespace into it, and that of Qt 4.
@@ -174,6 +136,8 @@ fn open_files(directory: &Path) -> Option<Vec<OpenFile>> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::stat::makedev;
+
     use super::*;
 
     #[test]
