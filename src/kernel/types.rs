@@ -212,7 +212,7 @@ impl Range {
 /// [`Kernel::own_slots`](super::Kernel::own_slots).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OwnSlot {
-    /// Of the process: a forked child's list begins as its parent's.
+    /// The fork mark of the process: a forked child's list begins as its parent's.
     pub fork_mark: u32,
     /// Device and inode number of the semaphore's file.
     pub file: (u64, u64),

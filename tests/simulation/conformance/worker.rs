@@ -285,8 +285,10 @@ fn make_range(call: &RangeCall) -> Reply {
                 name: None,
             };
             let files: Vec<MappedFile> = files.iter().map(file).collect();
-            let mapped = kernel.mapped(&files, *by).unwrap().into_iter();
-            list(mapped.map(|(_, ino)| i64::try_from(ino).unwrap()))
+            match kernel.mapped(&files, *by) {
+                Ok(mapped) => list(mapped.iter().map(|(_, ino)| i64::try_from(*ino).unwrap())),
+                Err(errno) => fail(errno),
+            }
         }
         // What it answers is the machine's own.
         RangeCall::Version(_) => fail(Errno::ENOSYS),
