@@ -189,7 +189,13 @@ fn what_qt_as_root_left_is_explained_to_the_user() {
             let error = app.ask(call);
             assert!(error.starts_with("error 1 "), "{error}");
             says(&error, &whose);
-            says(&error, &["(/dev/shm/told may not be opened; segment"]);
+            // Qt opens the semaphore first.
+            let first = if crash {
+                "sem.told is not ours"
+            } else {
+                "told may not be opened"
+            };
+            says(&error, &[&format!("(/dev/shm/{first}; segment")]);
         }
 
         // It steps aside, and says where it is then.
