@@ -321,7 +321,7 @@ fn make<K: Kernel>(
         Ok((id, address, size)) => Ok((room.left_with(id, address, size), semaphore)),
         Err(trouble) => {
             if let Some(semaphore) = semaphore {
-                semaphore.close(actor);
+                semaphore.leave(actor);
             }
             if !semaphore::segment_lives(actor, &room.place) {
                 sweep(actor, &room.place, room.file);
