@@ -3,8 +3,9 @@
 //!
 //! The segment that an old build makes has four bytes, but memory comes in pages: the four bytes
 //! behind the count are there, zero, and nobody else's. In them stands how many of the count are
-//! instances of ours. Both are written at once, so a kill leaves either the old or the new pair,
-//! and whoever comes next puts right what the dead one is still counted for.
+//! instances of ours, and what the count was when that was written. All is written at once, so a
+//! kill leaves either the old or the new state, and whoever comes next puts right what the dead one
+//! is still counted for.
 
 use std::time::Duration;
 
@@ -45,23 +46,41 @@ pub struct Count {
     pub old: u32,
     /// Of ours, when it was last put right.
     pub ours: u32,
+    /// Whether an older build has counted since then, as far as the count tells.
+    pub counted_since: bool,
 }
+
+/// How many of ours there can be, and up to where a count is remembered.
+const MOST: u32 = 0xffff;
 
 impl Count {
     /// Takes the pair apart. The sum is the old builds' `int`, which they may have counted down
     /// too often.
     fn of(word: u64) -> Self {
         let sum = (word as u32 as i32).max(0) as u32;
-        let ours = (word >> 32) as u32;
+        let ours = (word >> 32) as u32 & MOST;
         Self {
             old: sum.saturating_sub(ours),
             ours,
+            counted_since: sum >= MOST || (word >> 48) as u32 != sum,
         }
     }
 
     fn word(self) -> u64 {
-        let sum = self.old.saturating_add(self.ours).min(i32::MAX as u32);
-        u64::from(self.ours) << 32 | u64::from(sum)
+        let ours = self.ours.min(MOST);
+        let sum = self.old.saturating_add(ours).min(i32::MAX as u32);
+        u64::from(sum.min(MOST)) << 48 | u64::from(ours) << 32 | u64::from(sum)
+    }
+
+    /// The lowest number for one more of ours, of which so many live: as an old build would, behind all
+    /// who are there. One that came since somebody of ours was killed may have a number behind the
+    /// dead one's.
+    pub fn lowest(self, live: u32) -> u32 {
+        match self.old {
+            0 => 0,
+            old if self.counted_since => old.saturating_add(live.max(self.ours)),
+            old => old.saturating_add(live),
+        }
     }
 }
 
@@ -136,23 +155,38 @@ impl<K: RangeLocks> Counter<K> {
 mod tests {
     use super::*;
 
+    fn count(old: u32, ours: u32, counted_since: bool) -> Count {
+        Count {
+            old,
+            ours,
+            counted_since,
+        }
+    }
+
     #[test]
     fn old_builds_see_the_sum() {
         for (word, count) in [
-            (0, Count { old: 0, ours: 0 }),
-            (3, Count { old: 3, ours: 0 }),
-            (2 << 32 | 5, Count { old: 3, ours: 2 }),
+            (0, count(0, 0, false)),
+            (3 << 48 | 3, count(3, 0, false)),
+            (5 << 48 | 2 << 32 | 5, count(3, 2, false)),
         ] {
             assert_eq!(Count::of(word), count);
             assert_eq!(count.word(), word);
         }
+        assert_eq!(Count::of(3), count(3, 0, true));
         // Counted down too often.
-        assert_eq!(Count::of(0xffff_ffff), Count { old: 0, ours: 0 });
-        assert_eq!(Count::of(4 << 32 | 1), Count { old: 0, ours: 4 });
-        let huge = Count {
-            old: u32::MAX,
-            ours: 7,
-        };
-        assert_eq!(huge.word(), 7 << 32 | i32::MAX as u64);
+        assert_eq!(Count::of(0xffff_ffff), count(0, 0, false));
+        assert_eq!(Count::of(5 << 48 | 4 << 32 | 1), count(0, 4, true));
+        let huge = count(u32::MAX, 7, true);
+        assert_eq!(huge.word(), 0xffff << 48 | 7 << 32 | i32::MAX as u64);
+        assert!(Count::of(huge.word()).counted_since);
+    }
+
+    #[test]
+    fn a_number_of_the_dead_is_free_unless_an_old_build_may_have_one_behind_it() {
+        // One old build, and one of ours that was killed.
+        assert_eq!(count(1, 1, false).lowest(0), 1);
+        assert_eq!(count(2, 1, true).lowest(0), 3);
+        assert_eq!(count(0, 1, true).lowest(0), 0);
     }
 }

@@ -41,13 +41,7 @@ impl<K: RangeLocks> Instance<K> {
                 .update(|count| {
                     let live = self.numbers_now();
                     let ours = live.unwrap_or(count.ours);
-                    // As an old build would: behind all who are there, or were when the last of
-                    // them came.
-                    let lowest = match count.old {
-                        0 => 0,
-                        old => old.saturating_add(ours.max(count.ours)),
-                    };
-                    let taken = self.take_from(state, lowest);
+                    let taken = self.take_from(state, count.lowest(ours));
                     // Where they could not be counted, one is added at least, as old builds do.
                     let joined = taken.is_ok().then(|| ours.saturating_add(1));
                     (joined.or(live), taken)

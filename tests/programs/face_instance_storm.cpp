@@ -30,11 +30,13 @@ constexpr int crowd = 200;
 constexpr const char *directories[worlds] = { "/run/user/1/qshm", "/run/user/2/qshm",
                                               "/run/user/3/qshm" };
 
-// Who a process of this place is: alice, root for alice, bob, carol, in turn.
-void become(int place)
+// Who a process of this place is: alice, root for alice, bob, carol, in turn. While registries are
+// deleted, root alone for alice: a user can't see who of root's is on a file that is gone.
+void become(int place, bool deletes)
 {
     static constexpr int uids[] = { 1, 0, 2, 3 };
-    const unsigned uid = unsigned(uids[place % 4]);
+    const int own = uids[place % 4];
+    const unsigned uid = deletes && own == 1 ? 0 : unsigned(own);
     setgroups(0, nullptr);
     if (uid == 0) {
         setenv("SUDO_UID", "1", 1);
@@ -60,10 +62,10 @@ void say(Entry &entry, int number, bool claims)
     entry.turn.fetch_add(1);
 }
 
-[[noreturn]] void live(Board &board, int place, unsigned seed)
+[[noreturn]] void live(Board &board, int place, unsigned seed, bool deletes)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    become(place);
+    become(place, deletes);
     std::minstd_rand random(seed);
     Entry &entry = board.entries[place];
     for (;;) {
@@ -95,6 +97,7 @@ void say(Entry &entry, int number, bool claims)
 struct Storm
 {
     Board &board;
+    const bool deletes;
     std::minstd_rand random;
     std::vector<pid_t> pids = std::vector<pid_t>(crowd);
     long starts = 0, kills = 0, joins = 0, deletions = 0;
@@ -105,7 +108,7 @@ struct Storm
         const unsigned seed = unsigned(random());
         const pid_t pid = fork();
         if (pid == 0)
-            live(board, place, seed);
+            live(board, place, seed, deletes);
         entry.world.store(worldOf(place));
         entry.pid.store(pid);
         pids[std::size_t(place)] = pid;
@@ -168,7 +171,7 @@ int main(int argc, char **argv)
         return fail("usage");
     const auto end = Clock::now() + std::chrono::milliseconds(long(std::atof(argv[3]) * 1000));
     const bool deletes = std::atoi(argv[5]) != 0;
-    Storm storm { *board, std::minstd_rand(unsigned(std::atoi(argv[4]))) };
+    Storm storm { *board, deletes, std::minstd_rand(unsigned(std::atoi(argv[4]))) };
 
     std::string command = std::string(argv[1]) + ' ' + argv[2] + (deletes ? " 0" : " 1");
     for (const char *directory : directories)

@@ -88,9 +88,8 @@ fn a_new_one_that_is_killed_is_not_counted_for_ever() {
         let Some(stage) = Stage::new() else { return };
         let old = stage.old(build, 0);
         let mut stays = stage.new_build(User::ALICE, 1);
-        // Behind the one that was killed: an old build that came after it would have such a number.
-        for number in [2, 3, 3] {
-            let mut dies = stage.new_build(User::ALICE, number);
+        for _ in 0..3 {
+            let mut dies = stage.new_build(User::ALICE, 2);
             dies.kill_and_wait();
         }
         // It looks, and by that counts.
@@ -99,6 +98,23 @@ fn a_new_one_that_is_killed_is_not_counted_for_ever() {
         end(stays);
         assert_eq!(stage.counted(build), "count 1");
         end(old);
+        stage.world.assert_clean();
+    }
+}
+
+/// Its number is behind the dead one's.
+#[test]
+fn an_old_build_that_comes_after_a_kill_keeps_its_number() {
+    for build in ALL {
+        let Some(stage) = Stage::new() else { return };
+        let first = stage.old(build, 0);
+        let mut dies = stage.new_build(User::ALICE, 1);
+        dies.kill_and_wait();
+        let second = stage.old(build, 2);
+        let new = stage.new_build(User::ALICE, 3);
+        for process in [first, second, new] {
+            end(process);
+        }
         stage.world.assert_clean();
     }
 }
