@@ -44,8 +44,9 @@ void become(int place, bool deletes)
     } else if (setresgid(uid, uid, uid) != 0 || setresuid(uid, uid, uid) != 0) {
         _exit(3);
     }
-    // A change of users clears it.
+    // A change of users clears these; a user's own processes can look at each other.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_DUMPABLE, 1);
 }
 
 int worldOf(int place)
