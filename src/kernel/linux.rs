@@ -255,8 +255,14 @@ impl Kernel for Linux {
         openers::announce(path)
     }
 
-    fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
-        openers::open_locked(*self, path, write, wait)
+    fn named_open_locked(
+        &self,
+        path: &Path,
+        write: bool,
+        known: bool,
+        wait: Wait,
+    ) -> Result<Fd, Errno> {
+        openers::open_locked(*self, path, write, known, wait)
     }
 
     fn named_close(&self, fd: Fd) {

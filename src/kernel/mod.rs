@@ -234,8 +234,15 @@ pub trait Kernel: Clone + Evidence {
     /// [`named_open`](Self::named_open), and flock(2), exclusively; announced, see
     /// [`announce`](Self::announce), until the lock is taken. Where somebody else has that lock the
     /// file is closed again and the two are repeated: whoever has the lock must be able to tell
-    /// from [`named_alone`](Self::named_alone) that nobody uses the file.
-    fn named_open_locked(&self, path: &Path, write: bool, _wait: Wait) -> Result<Fd, Errno> {
+    /// from [`named_alone`](Self::named_alone) that nobody uses the file. `known`: this process is
+    /// known for a user of the file meanwhile by a lock of its own, and announces nothing.
+    fn named_open_locked(
+        &self,
+        path: &Path,
+        write: bool,
+        _known: bool,
+        _wait: Wait,
+    ) -> Result<Fd, Errno> {
         self.named_open(path, write)
     }
 

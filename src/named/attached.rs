@@ -138,7 +138,7 @@ impl Attached {
         // For writing, where it may be removed.
         let euid = kernel.geteuid();
         let write = euid == 0 || euid == self.stat.uid;
-        let locked = File::lock_now(actor, path, write, Step::Segment);
+        let locked = File::lock_attached(actor, path, write);
         kernel.unmap(self.address, self.size);
         // As Qt does it, which never removes one.
         if actor.options.leftover == Leftover::Keep {

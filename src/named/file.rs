@@ -50,7 +50,7 @@ impl<K: Kernel> File<K> {
         step: Step,
     ) -> Result<Option<Self>, Trouble> {
         let wait = Wait::AtMost(actor.options.lock_wait);
-        Self::lock_waiting(actor, path, write, step, wait)
+        Self::lock_waiting(actor, path, write, false, step, wait)
     }
 
     /// The same, if the lock is free.
@@ -63,20 +63,30 @@ impl<K: Kernel> File<K> {
         write: bool,
         step: Step,
     ) -> Result<Option<Self>, Trouble> {
-        Self::lock_waiting(actor, path, write, step, Wait::No)
+        Self::lock_waiting(actor, path, write, false, step, Wait::No)
+    }
+
+    /// The same, as somebody who is attached.
+    pub fn lock_attached(
+        actor: &Actor<K>,
+        path: &Path,
+        write: bool,
+    ) -> Result<Option<Self>, Trouble> {
+        Self::lock_waiting(actor, path, write, true, Step::Segment, Wait::No)
     }
 
     fn lock_waiting(
         actor: &Actor<K>,
         path: &Path,
         write: bool,
+        known: bool,
         step: Step,
         wait: Wait,
     ) -> Result<Option<Self>, Trouble> {
         let mut denied = None;
         let mut patience = Wait::No;
         for _ in 0..ATTEMPTS {
-            let fd = match actor.kernel.named_open_locked(path, write, patience) {
+            let fd = match actor.kernel.named_open_locked(path, write, known, patience) {
                 Ok(fd) => fd,
                 Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
                 // Anybody can make a file of this name, and keep its lock: only those that we trust

@@ -151,8 +151,9 @@ pub fn reserve(kernel: Linux, fd: Fd, size: u64) -> Result<(), Errno> {
         match check(unsafe { libc::fallocate(fd, 0, begin, piece) }) {
             Ok(_) if begin + piece < length => begin += piece,
             Err(Errno::EINTR) if signals < SIGNALS => signals += 1,
-            // All of it, or not on this file system.
-            Ok(_) | Err(Errno::EOPNOTSUPP) => break,
+            Ok(_) => return Ok(()),
+            // Not on this file system.
+            Err(Errno::EOPNOTSUPP) => break,
             Err(errno) => return Err(errno),
         }
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, lstat};
 use nix::unistd;
 
 use super::super::{Errno, Fd, FileLock, Kernel as _, Range, Wait};
@@ -82,9 +82,20 @@ pub fn announce(path: &Path) -> Result<Fd, Errno> {
 }
 
 /// Opens a file and takes its flock(2), announced until then.
-pub fn open_locked(kernel: Linux, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
+pub fn open_locked(
+    kernel: Linux,
+    path: &Path,
+    write: bool,
+    known: bool,
+    wait: Wait,
+) -> Result<Fd, Errno> {
+    // There is nothing to be opened, and so nothing to be announced.
+    if !known && lstat(path).is_err_and(|errno| errno == Errno::ENOENT) {
+        return Err(Errno::ENOENT);
+    }
     // Where the directory may not be read, nobody can announce anything.
-    let announcements = Announcements::of(path).ok();
+    let announced = (!known).then(|| Announcements::of(path));
+    let announcements = announced.and_then(Result::ok);
     let announce = |change: fn(&Announcements) -> Result<(), Errno>| {
         announcements.as_ref().map(change);
     };

@@ -189,7 +189,7 @@ fn make_posix(call: &Call) -> Reply {
     match call {
         Call::NamedOpen(path, write) => int(kernel.named_open(path, *write)),
         Call::NamedOpenLocked(path, write, wait) => {
-            int(kernel.named_open_locked(path, *write, *wait))
+            int(kernel.named_open_locked(path, *write, false, *wait))
         }
         Call::NamedMake(path, new) => {
             let content: Vec<u8> = new

@@ -228,9 +228,20 @@ impl Kernel for SimProcess {
         self.number(&Call::Announce(path.into()))
     }
 
-    fn named_open_locked(&self, path: &Path, write: bool, wait: Wait) -> Result<Fd, Errno> {
+    fn named_open_locked(
+        &self,
+        path: &Path,
+        write: bool,
+        known: bool,
+        wait: Wait,
+    ) -> Result<Fd, Errno> {
+        let opens = if known {
+            Call::NamedOpen(path.into(), write)
+        } else {
+            Call::NamedLook(path.into(), write)
+        };
         loop {
-            let looked = self.number(&Call::NamedLook(path.into(), write));
+            let looked = self.number(&opens);
             let locked = looked.and_then(|fd| self.unit(&Call::NamedLocks(fd)).map(|()| fd));
             match locked {
                 Err(Errno::EAGAIN) if wait != Wait::No => {}
