@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::libc;
@@ -16,6 +17,12 @@ use nix::unistd::Pid;
 use processes::{child, ends_well, hear, say};
 use qshm::key::{KeyType, NativeKey};
 use qshm::{AccessMode, Key, OpenMode, SharedMemory, SystemSemaphore};
+
+/// A child of one test would have what another has open, and count for a user of it: they take turns.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A temp directory of the test's own.
 fn temp(name: &str) -> PathBuf {
@@ -32,6 +39,7 @@ fn memory(temp: &std::path::Path) -> SharedMemory {
 
 #[test]
 fn a_daemon_clears_up_what_its_parent_made() {
+    let _alone = alone();
     let temp = temp("daemon");
     let (here, there) = UnixStream::pair().unwrap();
     let starter = child(|| {
@@ -56,6 +64,7 @@ fn a_daemon_clears_up_what_its_parent_made() {
 
 #[test]
 fn a_child_inside_the_lock_bars_nobody_after_it() {
+    let _alone = alone();
     let temp = temp("inside");
     let (to_worker, worker_side) = UnixStream::pair().unwrap();
     let (to_starter, starter_side) = UnixStream::pair().unwrap();
@@ -114,6 +123,7 @@ fn is_in_semop(pid: Pid) -> bool {
 /// As daemons do, the holder of a semaphore closes every descriptor that it knows nothing of.
 #[test]
 fn who_closes_all_descriptors_still_uses_a_semaphore() {
+    let _alone = alone();
     let temp = temp("closed");
     let key = Key::new(b"closed", &temp);
     let native = NativeKey::new(KeyType::SystemV(b'Q'), temp.join("native"), false);

@@ -49,23 +49,48 @@ impl<K: Kernel> SharedMemory<K> {
         self.take(Wait::AtMost(timeout))
     }
 
-    /// Takes a lock that is memory and free; false: [`lock`](Self::lock) has more to do.
+    /// Takes a lock that is open and free; false: [`lock`](Self::lock) has more to do.
     #[inline]
     pub(crate) fn lock_at_once(&self) -> bool {
-        self.named_lock
-            .of(self.kernel.fork_mark())
-            .is_some_and(|handle| {
-                let pid = self.kernel.getpid();
-                named::lock::try_take(&self.kernel, handle, pid) == Taken::Now
-            })
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
+            let pid = self.kernel.getpid();
+            return named::lock::try_take(&self.kernel, handle, pid) == Taken::Now;
+        }
+        let id = self.semaphore.load(Ordering::Acquire);
+        if id == NONE || self.locked_by.load(Ordering::Acquire) == mark {
+            return false;
+        }
+        let taken = self.kernel.sem_op(id, -1, Wait::No).is_ok();
+        if taken {
+            self.locked_by.store(mark, Ordering::Release);
+        }
+        taken
     }
 
     /// The same of [`unlock`](Self::unlock).
     #[inline]
     pub(crate) fn unlock_at_once(&self) -> bool {
-        self.named_lock
-            .of(self.kernel.fork_mark())
-            .is_some_and(|handle| named::lock::give_back(&self.kernel, handle))
+        let mark = self.kernel.fork_mark();
+        if let Some(handle) = self.named_lock.of(mark) {
+            return named::lock::give_back(&self.kernel, handle);
+        }
+        let change = |from, to| {
+            let done =
+                self.locked_by
+                    .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
+            done.is_ok()
+        };
+        if !change(mark, 0) {
+            return false;
+        }
+        let id = self.semaphore.load(Ordering::Acquire);
+        let given = self.kernel.sem_op(id, 1, Wait::No).is_ok();
+        if !given {
+            // Whoever tries it again says what is wrong.
+            change(0, mark);
+        }
+        given
     }
 
     fn take(&self, wait: Wait) -> bool {
