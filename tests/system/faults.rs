@@ -244,9 +244,11 @@ fn each_call_fails_in_turn_for_root_by_sudo() {
 /// place aside as well, and its end removes it.
 #[test]
 fn each_call_fails_in_turn_while_stepping_aside() {
-    check(system_v(under_test::qt5(), User::ALICE), |world| {
-        leave(world, Build::QT5, "faults");
-    });
+    let subject = Subject {
+        share: 4,
+        ..system_v(under_test::qt5(), User::ALICE)
+    };
+    check(subject, |world| leave(world, Build::QT5, "faults"));
 }
 
 /// What a crash of root's leaves, with Qt's own classes.
