@@ -83,9 +83,11 @@ pub fn says_gone(call: &Call, error: &str, ever_after: bool) -> bool {
 }
 
 /// Whether a call may fail like this again and again. One that is always interrupted is no
-/// kernel's; who has a lock for long is waited for; and the program itself writes, too.
+/// kernel's; who has a lock for long is waited for; not every file system has files without a name, but
+/// each has files; and the program itself writes, too.
 pub fn may_last(call: &Call, error: &str) -> bool {
-    error != "EINTR" && error != "EAGAIN" && call.name != "write"
+    let opens = call.name == "openat" && error == "EOPNOTSUPP";
+    error != "EINTR" && error != "EAGAIN" && call.name != "write" && !opens
 }
 
 /// Whether the program must go on as if nothing had happened: there is another way, or the call is
