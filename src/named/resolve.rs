@@ -1,7 +1,5 @@
 //! Which semaphore of a key is used: the machine-wide one, or the one aside.
 
-use std::path::Path;
-
 use crate::actor::Actor;
 use crate::kernel::Kernel;
 use crate::key_file::fault;
@@ -13,7 +11,6 @@ use crate::trouble::{FileFault, Obstacle, Step, Trouble};
 use super::file::{File, perm_of};
 use super::look::ATTACHED;
 use super::semaphore::{Role, Semaphore, clear, path_of};
-use super::slots;
 
 /// How often opening begins again because others changed something meanwhile.
 const ATTEMPTS: usize = 1000;
@@ -22,12 +19,14 @@ const ATTEMPTS: usize = 1000;
 /// at the machine-wide place belongs to somebody else.
 ///
 /// As for segments, each first makes visible that it uses its place, then looks at the other: so
-/// no two processes of one identity use different ones.
+/// no two processes of one identity use different ones. Who is the first one aside looks while the
+/// file there is locked, and who follows others goes only where they still are: so nobody follows
+/// one that is about to turn back.
 pub(crate) fn resolve<K: Kernel>(
     actor: &Actor<K>,
     places: &Places,
     role: Role,
-    page: Option<usize>,
+    mut page: Option<usize>,
 ) -> Result<Semaphore<K>, Trouble> {
     for _ in 0..ATTEMPTS {
         match Semaphore::open(actor, &places.machine, role, page) {
@@ -35,21 +34,24 @@ pub(crate) fn resolve<K: Kernel>(
                 if !is_in_use(actor, &places.aside) {
                     return Ok(semaphore);
                 }
-                let page = semaphore.close(actor);
-                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
-                say("others of ours are there", &places.aside);
-                return Ok(semaphore);
+                page = semaphore.close(actor);
+                let are_there = || is_attached(actor, &places.aside);
+                let followed = Semaphore::open_if(actor, &places.aside, role, page, are_there)?;
+                if let Some(semaphore) = followed {
+                    say("others of ours are there", &places.aside);
+                    return Ok(semaphore);
+                }
             }
             Err(Trouble::InTheWay(in_the_way)) => {
                 if actor.options.in_the_way == InTheWay::Fail {
                     return Err(Trouble::InTheWay(in_the_way));
                 }
-                let semaphore = Semaphore::open(actor, &places.aside, role, page)?;
-                if is_barred(actor, &places.machine) {
+                let is_barred = || is_barred(actor, &places.machine);
+                let opened = Semaphore::open_if(actor, &places.aside, role, page, is_barred)?;
+                if let Some(semaphore) = opened {
                     say(&in_the_way.to_string(), &places.aside);
                     return Ok(semaphore);
                 }
-                semaphore.close(actor);
             }
             Err(trouble) => return Err(trouble),
         }
@@ -93,14 +95,17 @@ fn is_in_use<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     if !place.is_there(actor).unwrap_or(false) {
         return false;
     }
-    let used = |path: &Path, range| match File::lock(actor, path, false, Step::Semaphore) {
-        Ok(Some(file)) => file.locked(range).is_ok_and(|by| by.is_some()),
-        _ => false,
-    };
-    if used(&place.segment, ATTACHED) || used(path_of(place), slots::ALL) {
+    if is_attached(actor, place) || clear(actor, place) {
         return true;
     }
-    clear(actor, place);
     place.remove_directory(actor);
     false
+}
+
+/// Whether a process of ours is attached to the segment of a place.
+fn is_attached<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
+    match File::lock(actor, &place.segment, false, Step::Segment) {
+        Ok(Some(file)) => file.locked(ATTACHED).is_ok_and(|by| by.is_some()),
+        _ => false,
+    }
 }

@@ -71,6 +71,19 @@ impl<K: Kernel> Semaphore<K> {
         role: Role,
         page: Option<usize>,
     ) -> Result<Self, Trouble> {
+        let opened = Self::open_if(actor, place, role, page, || true)?;
+        opened.ok_or_else(|| Trouble::Busy(path_of(place).to_owned()))
+    }
+
+    /// The same, but where no process of ours uses it only if `may_begin`, which is asked before
+    /// anybody can take it for one in use. `None`: it may not.
+    pub fn open_if(
+        actor: &Actor<K>,
+        place: &Place,
+        role: Role,
+        page: Option<usize>,
+        may_begin: impl Fn() -> bool,
+    ) -> Result<Option<Self>, Trouble> {
         let path = path_of(place);
         let first = match role {
             Role::Lock => 1,
@@ -87,10 +100,21 @@ impl<K: Kernel> Semaphore<K> {
                     file.unlink();
                     continue;
                 }
-                return Self::of_file(actor, place, file, role, page);
+                if file.locked(slots::ALL)?.is_none() && !may_begin() {
+                    return Ok(None);
+                }
+                return Self::of_file(actor, place, file, role, page).map(Some);
             }
             match File::make(actor, path, SIZE as u64, &image(first), Step::Semaphore) {
-                Ok(Some(file)) => return Self::of_file(actor, place, file, role, page),
+                Ok(Some(file)) if !may_begin() => {
+                    file.unlink();
+                    drop(file);
+                    place.remove_directory(actor);
+                    return Ok(None);
+                }
+                Ok(Some(file)) => {
+                    return Self::of_file(actor, place, file, role, page).map(Some);
+                }
                 Ok(None) => {}
                 // The directory aside went with its last user.
                 Err(Trouble::System {
@@ -384,16 +408,19 @@ pub(super) fn is_there<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     !matches!(actor.kernel.lstat(path_of(place)), Err(Errno::ENOENT))
 }
 
-/// Removes the semaphore of a place if nobody uses it.
-pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) {
+/// Removes the semaphore of a place if nobody uses it; says whether somebody of ours does.
+pub(super) fn clear<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
     let locked = File::lock(actor, path_of(place), false, Step::Semaphore);
-    if let Ok(Some(file)) = locked {
-        // The last object of the process may have been the lock of a segment.
-        let is_free = |range| matches!(file.locked(range), Ok(None));
-        let alone = |slot| slots::around(slot).into_iter().all(is_free);
-        own_slots::forgive(&actor.kernel, &file.stat, alone);
-        if is_unused(place, &file).unwrap_or(false) {
-            file.unlink();
-        }
+    let Ok(Some(file)) = locked else {
+        return false;
+    };
+    // The last object of the process may have been the lock of a segment.
+    let is_free = |range| matches!(file.locked(range), Ok(None));
+    let alone = |slot| slots::around(slot).into_iter().all(is_free);
+    own_slots::forgive(&actor.kernel, &file.stat, alone);
+    if is_unused(place, &file).unwrap_or(false) {
+        file.unlink();
+        return false;
     }
+    file.locked(slots::ALL).is_ok_and(|by| by.is_some())
 }
