@@ -255,12 +255,4 @@ impl Machine {
         let ours = self.files.iter().any(|file| file.stat.same_file(&theirs));
         (!ours).then_some(path)
     }
-
-    /// The temp directories that programs of this machine use.
-    pub fn temp_directories(&self) -> impl Iterator<Item = &PathBuf> {
-        self.directories
-            .iter()
-            .filter(|directory| directory.kind == DirectoryKind::Temp)
-            .map(|directory| &directory.path)
-    }
 }

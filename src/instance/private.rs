@@ -1,6 +1,6 @@
 //! A number for who can have none that others know of.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The first number that is never one of a registry's: private numbers are from here on, up to
 /// the largest that an `int` holds.
@@ -12,22 +12,23 @@ const IN_PROCESS: u32 = 1 << 8;
 /// The last of them is all those handles' for which no other is left, so it is never free.
 const LAST: u64 = 1 << 63;
 
-/// Which are in use, a bit for each. Of a forked child, those of its parent as well.
-static IN_USE: Mutex<[u64; 4]> = Mutex::new([0, 0, 0, LAST]);
+/// Which are in use, a bit for each. Of a forked child, those of its parent as well; it must not find
+/// them locked.
+static IN_USE: [AtomicU64; 4] = [
+    AtomicU64::new(0),
+    AtomicU64::new(0),
+    AtomicU64::new(0),
+    AtomicU64::new(LAST),
+];
 
 /// A number that no other process of this PID namespace has, and no other handle of this one
 /// unless there are more than 255 such: those beyond have one number.
 pub fn take(pid: i32) -> u32 {
-    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-    let free = in_use
-        .iter()
-        .position(|word| *word != u64::MAX)
-        .and_then(|index| {
-            let word = in_use.get_mut(index)?;
-            let bit = word.trailing_ones();
-            *word |= 1 << bit;
-            Some(index as u32 * 64 + bit)
-        });
+    let with_one_more = |bits: u64| (bits != u64::MAX).then(|| bits | 1 << bits.trailing_ones());
+    let free = IN_USE.iter().zip(0..).find_map(|(word, index)| {
+        let before = word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, with_one_more);
+        before.ok().map(|bits| index * 64 + bits.trailing_ones())
+    });
     number(pid, free.unwrap_or(IN_PROCESS - 1))
 }
 
@@ -37,9 +38,8 @@ pub fn give_back(number: u32) {
     if handle == IN_PROCESS - 1 {
         return;
     }
-    let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(word) = in_use.get_mut(handle as usize / 64) {
-        *word &= !(1 << (handle % 64));
+    if let Some(word) = IN_USE.get(handle as usize / 64) {
+        word.fetch_and(!(1 << (handle % 64)), Ordering::AcqRel);
     }
 }
 
@@ -49,7 +49,7 @@ fn number(pid: i32, handle: u32) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[allow(clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(take(4_194_303), numbers[7]);
         // One that several have is not free when one of them ends.
         give_back(numbers[255]);
-        assert_eq!(IN_USE.lock().unwrap()[3], u64::MAX);
+        assert_eq!(IN_USE[3].load(Ordering::Relaxed), u64::MAX);
         numbers.into_iter().for_each(give_back);
     }
 }

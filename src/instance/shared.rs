@@ -1,6 +1,6 @@
 //! What all instances of one name in a process have in common, kept once.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::scope::{Scope, Surroundings};
 use crate::identity::Identity;
@@ -25,13 +25,15 @@ impl Shared {
         surroundings: &'static Surroundings,
         scope: Scope,
     ) -> Arc<Self> {
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only to save memory: whoever finds it locked does without, as a forked child may for good.
+        let mut last = LAST.try_lock().ok();
         let same = |shared: &Arc<Self>| {
             *shared.name == *name
                 && (shared.identity, shared.scope) == (identity, scope)
                 && std::ptr::eq(shared.surroundings, surroundings)
         };
-        if let Some(shared) = last.upgrade().filter(same) {
+        let before = last.as_ref().and_then(|last| last.upgrade());
+        if let Some(shared) = before.filter(same) {
             return shared;
         }
         let shared = Arc::new(Self {
@@ -40,7 +42,9 @@ impl Shared {
             surroundings,
             scope,
         });
-        *last = Arc::downgrade(&shared);
+        if let Some(last) = &mut last {
+            **last = Arc::downgrade(&shared);
+        }
         shared
     }
 }

@@ -260,7 +260,7 @@ fn is_barred<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
 /// Whether processes of real Qt use a segment that our identity may not use, or somebody is at work
 /// on it: then it may be gone the next moment, but who makes a new one looks aside after that.
 fn is_in_other_hands<K: Kernel>(actor: &Actor<K>, place: &Place) -> bool {
-    match File::lock_now(actor, &place.segment, false, Step::Segment) {
+    match File::lock_now(actor, &place.segment) {
         Ok(Some(file)) => file.others(place) != Others::None,
         Ok(None) => false,
         Err(_) => true,

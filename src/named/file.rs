@@ -53,17 +53,12 @@ impl<K: Kernel> File<K> {
         Self::lock_waiting(actor, path, write, false, step, wait)
     }
 
-    /// The same, if the lock is free.
+    /// The same of a segment, only for looking, if the lock is free.
     ///
     /// # Errors
     /// [`Trouble::Busy`]: it is not.
-    pub fn lock_now(
-        actor: &Actor<K>,
-        path: &Path,
-        write: bool,
-        step: Step,
-    ) -> Result<Option<Self>, Trouble> {
-        Self::lock_waiting(actor, path, write, false, step, Wait::No)
+    pub fn lock_now(actor: &Actor<K>, path: &Path) -> Result<Option<Self>, Trouble> {
+        Self::lock_waiting(actor, path, false, false, Step::Segment, Wait::No)
     }
 
     /// The same, as somebody who is attached.
@@ -179,7 +174,7 @@ impl<K: Kernel> File<K> {
                     // While it is locked still: nobody can have begun to use it.
                     let _ = actor.kernel.unlink(path);
                 }
-                actor.kernel.close(fd);
+                actor.kernel.named_close(fd);
                 Err(Trouble::system(step, errno, path))
             }
         }

@@ -112,6 +112,19 @@ fn no_object_gets_the_number_of_a_standard_file() {
         assert!(segment.create(4, qshm::AccessMode::ReadWrite));
         assert!(segment.lock() && segment.unlock());
         assert!(counter.acquire() && counter.release(1));
+        // A key file for everybody, which is made in another way.
+        let temp = std::env::temp_dir();
+        let shared = qshm::SharedMemory::new();
+        shared.set_options(qshm::OptionsUpdate {
+            access: Some(qshm::Access::World),
+            ..qshm::OptionsUpdate::default()
+        });
+        shared.set_key(qshm::Key::new(
+            key.name().as_os_str().as_encoded_bytes(),
+            &temp,
+        ));
+        assert!(shared.create(4, qshm::AccessMode::ReadWrite));
+        assert!(shared.lock() && shared.unlock());
         for number in 0..3 {
             // SAFETY: a number; the kernel says that it is none of an open file.
             assert_eq!(unsafe { nix::libc::fcntl(number, nix::libc::F_GETFD) }, -1);

@@ -145,7 +145,7 @@ fn is_young(machine: &Machine, entry: &Entry) -> bool {
     entry
         .files
         .iter()
-        .any(|file| file.born + YOUNG > machine.now)
+        .any(|file| file.born.saturating_add(YOUNG) > machine.now)
 }
 
 /// A semaphore does not show who has it open. It is nobody's if it is free, nobody waits, its

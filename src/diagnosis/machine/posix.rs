@@ -23,6 +23,9 @@ use crate::named::{self, Seen};
 /// How glibc names the file of a semaphore.
 const SEMAPHORE: &str = "sem.";
 
+/// Of more files than this it is not asked who has them open, unless they are known to be Qt's.
+const MANY: usize = 2000;
+
 /// A file of `/dev/shm`: a segment or a semaphore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PosixRow {
@@ -37,7 +40,7 @@ pub struct PosixRow {
 pub(super) fn look(named: &[String]) -> Vec<PosixRow> {
     let files = survey::shared_files();
     let paths: HashSet<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
-    let rows = files.into_iter().map(|file| {
+    let rows = files.into_iter().enumerate().map(|(index, file)| {
         let name = file.path.file_name().and_then(|name| name.to_str());
         let semaphore = name.and_then(|name| name.strip_prefix(SEMAPHORE));
         let other = match (semaphore, name) {
@@ -46,7 +49,7 @@ pub(super) fn look(named: &[String]) -> Vec<PosixRow> {
             (None, None) => None,
         };
         let paired = other.is_some_and(|name| paths.contains(&file.path.with_file_name(name)));
-        let ask = paired || concerns(&file.path, named);
+        let ask = paired && index < MANY || concerns(&file.path, named);
         let seen = named::look_at(&Linux, &file.path, semaphore.is_some(), ask);
         PosixRow { file, seen }
     });

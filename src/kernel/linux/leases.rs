@@ -16,7 +16,16 @@ pub fn under_lease<T>(fd: Fd, act: impl FnOnce() -> T) -> Result<T, Errno> {
     let _unheard = Unheard::of(fd)?;
     // SAFETY: numbers only; the kernel checks the descriptor.
     check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) })?;
-    let done = act();
-    // SAFETY: numbers only.
-    check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) }).map(|_| done)
+    let _lease = Lease(fd);
+    Ok(act())
+}
+
+/// Given back when dropped. It may be gone by then: who waits to open the file for long takes it away.
+struct Lease(Fd);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // SAFETY: numbers only.
+        unsafe { libc::fcntl(self.0, libc::F_SETLEASE, libc::F_UNLCK) };
+    }
 }

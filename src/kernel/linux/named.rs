@@ -49,7 +49,7 @@ pub fn above_standard(fd: OwnedFd) -> Result<Fd, Errno> {
 pub fn reopen(fd: Fd) -> Result<Fd, Errno> {
     let path = format!("/proc/self/fd/{fd}");
     let flags = access(true) | OFlag::O_NONBLOCK;
-    Ok(nix_open(path.as_str(), flags, Mode::empty())?.into_raw_fd())
+    above_standard(nix_open(path.as_str(), flags, Mode::empty())?)
 }
 
 pub fn make(kernel: Linux, path: &Path, new: &NewObject<'_>) -> Result<Fd, Errno> {

@@ -8,7 +8,7 @@
 //! can be seen.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ fn position(name: &OsStr) -> u64 {
 pub fn announce(path: &Path) -> Result<Fd, Errno> {
     let announcements = Announcements::of(path)?;
     announcements.make()?;
-    Ok(announcements.directory.into_raw_fd())
+    named::above_standard(announcements.directory)
 }
 
 /// Opens a file and takes its flock(2), announced until then.

@@ -1,6 +1,6 @@
 //! Files whose mode does not depend on the umask.
 
-use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
@@ -8,6 +8,7 @@ use nix::sys::stat::Mode;
 
 use super::super::{Errno, Fd, Kernel as _, Open};
 use super::Linux;
+use super::named::{above_standard, link};
 use crate::notes;
 
 /// The rights of a file's group.
@@ -46,8 +47,8 @@ pub(super) fn new_file(
     match open(directory, flags, Mode::from_bits_truncate(mode & 0o700)) {
         Ok(fd) => {
             finish(fd.as_raw_fd())?;
-            match super::named::link(&fd, path) {
-                Ok(()) => return Ok(fd.into_raw_fd()),
+            match link(&fd, path) {
+                Ok(()) => return above_standard(fd),
                 // The directory has gone, or there is no /proc to name the file by: the attempt
                 // below tells which.
                 Err(Errno::ENOENT) => {}

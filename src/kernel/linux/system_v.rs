@@ -203,7 +203,7 @@ pub fn sem_op(id: IpcId, delta: i16, wait: Wait) -> Result<(), Errno> {
                 if let (Wait::AtMost(time), None) = (wait, deadline) {
                     // What was waited before the first signal is not counted: it only makes the
                     // wait longer, and the usual call needs no clock.
-                    deadline = Some(Instant::now() + time);
+                    deadline = Instant::now().checked_add(time);
                 }
             }
             answer => return answer.map(drop),

@@ -273,6 +273,15 @@ impl Kernel for SimProcess {
         Ok(alone)
     }
 
+    fn named_unlink(&self, fd: Fd, path: &Path) -> Result<(), Errno> {
+        if self.number::<i64>(&Call::Lease(fd, path.into(), Wait::No))? == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let done = self.unlink(path);
+        self.unit(&Call::LeaseBack(fd))?;
+        done
+    }
+
     fn is_mapped(&self, file: &FileStat) -> bool {
         self.yes(&Call::IsMapped((file.dev, file.ino)))
     }

@@ -16,9 +16,6 @@ use crate::kernel::{Errno, Fd, FileKind, FileStat, Kernel as _, Open};
 
 const SHARED_FILES: &str = "/dev/shm";
 
-/// More files than this are not asked who has them open.
-const MANY: usize = 2000;
-
 /// fcntl(2) of Linux that libc does not name.
 const F_SETSIG: libc::c_int = 10;
 
@@ -35,7 +32,6 @@ pub fn shared_files() -> Vec<FoundFile> {
         }
     }
     files.retain(|file| file.stat.kind == FileKind::Regular);
-    files.truncate(MANY);
     files
 }
 
